@@ -1,0 +1,13 @@
+"""What every other folder builds on; knows no numerics.
+
+- `status`: `Status`, the outcomes of a solve with their remedies; `SolveError`.
+- `method`: `AbstractMethod`, `AbstractSolution`, the protocols behind `sj.solve`.
+- `callables`: one converter for functions, and hoisting of closed-over values.
+- `tree`: what is traced and what is static; descriptions for messages.
+- `checks`: messages for wrong input.
+- `checkpoint`: atomic saving of pytrees without pickle.
+"""
+
+from .callables import Function as Function, Hoisted as Hoisted, as_callable as as_callable
+from .method import AbstractMethod as AbstractMethod, AbstractSolution as AbstractSolution
+from .status import SolveError as SolveError, Status as Status

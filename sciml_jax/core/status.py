@@ -1,0 +1,68 @@
+"""What can become of a solve, each outcome with its remedy. Outcomes are data (integers) inside compiled code."""
+
+import enum
+
+_MESSAGES = {
+    0: "the solve reached the end.",
+    1: "a terminal event stopped the solve; `y1` is the state at the event.",
+    2: "the maximum number of steps was reached before the end. Increase `max_steps`, loosen `rtol`/`atol`, or, if the "
+    "problem is stiff, use an implicit method such as `sj.Rodas5P()`.",
+    3: "the step size fell below what the time can resolve (or below `dtmin`). The solution may have a singularity, the "
+    "tolerance may be tighter than the dtype can hold, or the vector field may be discontinuous: look at the last "
+    "accepted time in `sol.stats.t_last`, loosen the tolerances, use float64, or pass `tstops` at known discontinuities.",
+    4: "the vector field or the state became NaN or infinite and no smaller step helped. Check the vector field near "
+    "`sol.stats.t_last` (division by zero, log or root of a negative number, overflow) and the initial values.",
+    5: "an input value was invalid: `t0 == t1`, a non-finite `t0`, `t1` or `y0`, `saveat` times that are unsorted, not "
+    "finite or outside [t0, t1], a negative tolerance, or a `dt0` or `dtmin` that is not positive. Such values are "
+    "checked on the host where they are concrete; here they were traced, so fix what is passed.",
+    6: "the problem is stiff: stability and not accuracy limited the step of an explicit method until `max_steps` ran "
+    "out. Use an implicit method such as `sj.Rodas5P()`.",
+    7: "an implicit equation inside a step could not be solved (a singular or non-finite matrix). Check the Jacobian, "
+    "or start with a smaller `dt0`.",
+}
+
+
+class Status(enum.IntEnum):
+    """Outcome of a solve. `str(sj.Status(int(code)))` says what happened and what to do.
+
+    `SUCCESS` and `EVENT` are successes; everything else is a failure, for which unreached outputs hold NaN.
+    """
+
+    SUCCESS = 0
+    EVENT = 1
+    MAX_STEPS = 2
+    STEP_TOO_SMALL = 3
+    NON_FINITE = 4
+    BAD_INPUT = 5
+    STIFF = 6
+    SINGULAR = 7
+
+    @property
+    def message(self) -> str:
+        """What happened, and the remedy."""
+        return _MESSAGES[int(self)]
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the end, or a terminal event, was reached."""
+        return self in (Status.SUCCESS, Status.EVENT)
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.message}"
+
+
+class SolveError(RuntimeError):
+    """A solve with concrete inputs failed and `on_failure="raise"` was in force.
+
+    Attributes
+    ----------
+    status
+        The `Status` of the failed solve.
+    solution
+        The partial solution; what was not reached holds NaN.
+    """
+
+    def __init__(self, status: Status, solution=None):
+        self.status = status
+        self.solution = solution
+        super().__init__(f"{status} (To get the partial solution instead of this error, pass `on_failure='status'`.)")

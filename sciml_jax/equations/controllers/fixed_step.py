@@ -1,0 +1,21 @@
+"""Steps of one size."""
+
+from typing import Any
+
+import equinox as eqx
+
+
+class FixedStep(eqx.Module):
+    """Take every step of size `dt0`, the last one shortened to end on `t1`; error estimates are ignored.
+
+    Use it for convergence studies, for methods without an error estimate, and where every run must do the same work.
+
+    Parameters
+    ----------
+    tstops
+        Times that must be stepped on exactly, shape (S,), sorted along the integration (for example discontinuities).
+    """
+
+    tstops: Any = None
+
+    is_adaptive = False

@@ -1,0 +1,255 @@
+"""The stepping loop: attempt a step, accept or reject it, save what falls into it, choose the next size."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from ...core.status import Status
+from ...numerics.loops import vary_like, while_loop
+from ..controllers.pid import log_norm
+from .initial_step import initial_step
+from .norms import error_norm
+from .operands import Operands, Settings
+
+RUNNING = -1
+"""Status of an integration that goes on."""
+
+
+class State(NamedTuple):
+    """What the next step needs."""
+
+    t: Any
+    y: tuple
+    f0: tuple | None
+    """The vector field at (t, y), for methods that hand it on."""
+    h: Any
+    """Size of the next step (positive)."""
+    previous: Any
+    """Logarithm of the last accepted step's error norm, and of the one before."""
+    before_previous: Any
+    stop: Any
+    """Index of the next time that must be stepped on."""
+    cursor: Any
+    """Index of the next time to save."""
+    num_steps: Any
+    num_accepted: Any
+    status: Any
+    saved: tuple
+    """Values at the save times, leading axis K."""
+    stepped: tuple
+    """Values saved after every k-th step, leading axis max_steps // k."""
+    pieces: Any
+    """Interpolants of every step for dense output, leading axis max_steps."""
+    piece_ends: Any
+    """Beginning and end of those steps, shape (max_steps, 2)."""
+
+
+class Row(NamedTuple):
+    """One accepted step as the record keeps it; a row with `ta == tb` is a rejected attempt and changes nothing."""
+
+    ta: Any
+    tb: Any
+    y: tuple
+
+
+def start(plan: Any, operands: Operands, settings: Settings) -> State:
+    """The state before the first step."""
+    system = plan.system.bind(operands.theta, settings.consts)
+    t0, t1, y0 = operands.t0, operands.t1, operands.y0
+    needs_guess = plan.needs_guess
+    f0 = system.vector_field(t0, y0) if plan.carries_f0 or needs_guess else None
+    h = settings.dt0
+    if needs_guess:
+        guess = initial_step(system, t0, t1, y0, f0, settings.rtol, settings.atol, plan.method.error_order)
+        h = jnp.minimum(guess, settings.dtmax)
+    finite = jnp.isfinite(t0) & jnp.isfinite(t1)
+    for leaf in y0:
+        finite = finite & jnp.all(jnp.isfinite(leaf))
+    healthy = jnp.array(True)
+    for leaf in f0 or ():
+        healthy = healthy & jnp.all(jnp.isfinite(leaf))
+    bad = settings.bad_input | ~finite | (t0 == t1)
+    status = jnp.where(bad, Status.BAD_INPUT, jnp.where(healthy, RUNNING, Status.NON_FINITE))
+    zero = jnp.zeros((), jnp.int32)
+    log_one = jnp.zeros((), jnp.float32)
+    saved, stepped, pieces, ends = plan.empty_buffers(operands, settings)
+    state = State(
+        t0, y0, f0 if plan.carries_f0 else None, lax.stop_gradient(h), log_one, log_one, zero, zero, zero, zero,
+        status.astype(jnp.int32), saved, stepped, pieces, ends,
+    )  # fmt: skip
+    return vary_like(state, operands, settings)
+
+
+def attempt(plan: Any, operands: Operands, settings: Settings, state: State) -> tuple[State, Row]:
+    """One attempted step. Must only be called while `state.status` is RUNNING."""
+    system = plan.system.bind(operands.theta, settings.consts)
+    direction = jnp.sign(lax.stop_gradient(operands.t1 - operands.t0))
+    target, is_end = _next_stop(plan, operands, settings, state)
+    h, ta = state.h, state.t
+    remaining = direction * lax.stop_gradient(target - ta)
+    # A step that would leave a sliver of less than a hundredth is stretched to end on the target exactly.
+    lands = 1.01 * h >= remaining
+    tb = jnp.where(lands, target, ta + direction * h)
+    step = plan.method.step(system, ta, tb, state.y, state.f0)
+    accepted, next_h, log_error, status = _judge(plan, operands, settings, state, step, ta, tb, lands)
+    row = Row(ta, tb, state.y)
+
+    done = accepted & lands & is_end
+    status = jnp.where(done, jnp.int32(Status.SUCCESS), status)
+    choose = lambda new, old: jax.tree_util.tree_map(lambda a, b: jnp.where(accepted, a, b), new, old)  # noqa: E731
+    saved, cursor = _save_times(plan, system, operands, state, step, ta, tb, accepted)
+    state = State(
+        t=jnp.where(accepted, tb, ta),
+        y=choose(step.y1, state.y),
+        f0=choose(step.f1, state.f0) if plan.carries_f0 else None,
+        h=next_h,
+        previous=jnp.where(accepted, log_error, state.previous),
+        before_previous=jnp.where(accepted, state.previous, state.before_previous),
+        stop=state.stop + (accepted & lands).astype(jnp.int32),
+        cursor=cursor,
+        num_steps=state.num_steps + 1,
+        num_accepted=state.num_accepted + accepted.astype(jnp.int32),
+        status=status,
+        saved=saved,
+        stepped=_save_step(plan, system, state, step, tb, accepted),
+        pieces=jax.tree_util.tree_map(
+            lambda buffer, piece: _write(buffer, piece, state.num_accepted), state.pieces, step.dense
+        )
+        if plan.dense
+        else state.pieces,
+        piece_ends=_write(state.piece_ends, jnp.stack([ta, tb]), state.num_accepted)
+        if plan.dense
+        else state.piece_ends,
+    )
+    return state, row
+
+
+def finish(plan: Any, operands: Operands, settings: Settings, state: State) -> State:
+    """Give a status to an integration that ran out of steps, and blank what the last rejected attempt left behind."""
+    ran_out = state.status == RUNNING
+    status = jnp.where(ran_out, jnp.int32(Status.MAX_STEPS), state.status)
+    if plan.detects_stiffness:
+        stiff = _is_stiff(plan, operands, settings, state)
+        status = jnp.where(ran_out & stiff, jnp.int32(Status.STIFF), status)
+    return state._replace(status=status)
+
+
+def integrate(plan: Any, operands: Operands, settings: Settings) -> State:
+    """Run the loop to its end, without a record."""
+    init = start(plan, operands, settings)
+
+    def going(state: State):
+        running = state.status == RUNNING
+        return running if plan.max_steps is None else running & (state.num_steps < plan.max_steps)
+
+    final = while_loop(
+        going, lambda state: attempt(plan, operands, settings, state)[0], init, operands, settings
+    )
+    return finish(plan, operands, settings, final)
+
+
+def _next_stop(plan, operands, settings, state):
+    """The next time to step on exactly, and whether it is the end."""
+    if settings.tstops is None:
+        return operands.t1, jnp.array(True)
+    num_stops = settings.tstops.shape[0]
+    is_end = state.stop >= num_stops
+    stop = settings.tstops[jnp.minimum(state.stop, num_stops - 1)]
+    return jnp.where(is_end, operands.t1, stop), is_end
+
+
+def _judge(plan, operands, settings, state, step, ta, tb, lands):
+    """Whether the step is accepted, the next size, the logarithm of the error norm, and the status."""
+    healthy = jnp.array(True)
+    if plan.controller_is_adaptive:
+        controller = settings.controller
+        squared = lax.stop_gradient(error_norm(step.error, state.y, step.y1, settings.rtol, settings.atol))
+        accepted = squared <= 1.0
+        healthy = jnp.isfinite(squared)
+        log_error = log_norm(squared)
+        factor = controller.factor(
+            log_error, state.previous, state.before_previous, accepted, plan.method.error_order
+        ).astype(state.h.dtype)
+        factor = jnp.where(healthy, factor, controller.factormin)
+        # The size actually tried, where it was shortened to land on a target, says nothing about growth.
+        tried = lax.stop_gradient(jnp.abs(tb - ta))
+        next_h = jnp.where(accepted & lands, jnp.maximum(state.h, tried * factor), tried * factor)
+        next_h = jnp.minimum(next_h, settings.dtmax)
+    else:
+        for leaf in step.y1:
+            healthy = healthy & jnp.all(jnp.isfinite(leaf))
+        accepted, next_h, log_error = healthy, state.h, state.previous
+    # Only a rejected step can fail: either it cannot shrink any more, or (fixed steps) it may not.
+    span = lax.stop_gradient(jnp.abs(operands.t1 - operands.t0))
+    resolution = 4 * jnp.finfo(next_h.dtype).eps * jnp.abs(lax.stop_gradient(ta))
+    smallest = jnp.maximum(jnp.maximum(resolution, 1e-30 * span), settings.dtmin)
+    exhausted = ~accepted & (next_h <= smallest) if plan.controller_is_adaptive else ~accepted
+    failure = jnp.where(healthy, jnp.int32(Status.STEP_TOO_SMALL), jnp.int32(Status.NON_FINITE))
+    return accepted, next_h, log_error, jnp.where(exhausted, failure, state.status)
+
+
+def _save_times(plan, system, operands, state, step, ta, tb, accepted):
+    """Save at every requested time inside an accepted step, in a small loop of its own."""
+    if plan.num_save == 0:
+        return state.saved, state.cursor
+    direction = jnp.sign(operands.t1 - operands.t0)
+    end = jnp.where(accepted, direction * tb, -jnp.inf)
+
+    def pending(carry):
+        cursor, _ = carry
+        time = operands.save_ts[jnp.minimum(cursor, plan.num_save - 1)]
+        return (cursor < plan.num_save) & (direction * time <= end)
+
+    def save(carry):
+        cursor, saved = carry
+        time = operands.save_ts[jnp.minimum(cursor, plan.num_save - 1)]
+        value = sample(plan, system, time, ta, tb, step.y1, step.dense)
+        return cursor + 1, tuple(_write(buffer, leaf, cursor) for buffer, leaf in zip(saved, value, strict=True))
+
+    cursor, saved = while_loop(pending, save, (state.cursor, state.saved), operands, step, ta, tb)
+    return saved, cursor
+
+
+def sample(plan: Any, system: Any, time: Any, ta: Any, tb: Any, y1: tuple, dense: Any) -> tuple:
+    """The value to save at one time inside a step."""
+    fraction = (time - ta) / (tb - ta)
+    inside = plan.method.interpolate(dense, fraction)
+    # The interpolant meets the end of the step only to rounding.
+    y = tuple(jnp.where(time == tb, end, leaf) for end, leaf in zip(y1, inside, strict=True))
+    return system.observe(time, y)
+
+
+def _save_step(plan, system, state, step, tb, accepted):
+    """Save after every k-th accepted step."""
+    if plan.save_every is None:
+        return state.stepped
+    count = state.num_accepted + 1
+    keep = accepted & (count % plan.save_every == 0)
+    row = jnp.where(keep, count // plan.save_every - 1, 0)
+    value = (*system.observe(tb, step.y1), tb)
+    return tuple(
+        _write(buffer, jnp.where(keep, leaf, buffer[row]), row) for buffer, leaf in zip(state.stepped, value, strict=True)
+    )
+
+
+def _write(buffer, value, index):
+    return lax.dynamic_update_index_in_dim(buffer, value.astype(buffer.dtype), index, 0)
+
+
+def _is_stiff(plan, operands, settings, state):
+    """Whether stability limits the step: `h |lambda|` at the end, lambda from one product with the Jacobian.
+
+    Where stability limits an explicit method, its error estimate points along the fast direction and `h |lambda|` sits at
+    the edge of the stability region (about 3); where accuracy limits it, `h |lambda|` is well below.
+    """
+    system = plan.system.bind(operands.theta, settings.consts)
+    direction = jnp.sign(operands.t1 - operands.t0)
+    tb = state.t + direction * state.h
+    error = plan.method.step(system, state.t, tb, state.y, None).error
+    size = jnp.sqrt(sum(jnp.sum(jnp.abs(leaf) ** 2) for leaf in error))
+    unit = tuple(leaf / size for leaf in error)
+    growth = jax.jvp(lambda y: system.vector_field(state.t, y), (state.y,), (unit,))[1]
+    rate = jnp.sqrt(sum(jnp.sum(jnp.abs(leaf) ** 2) for leaf in growth))
+    return state.h * rate > 1.5

@@ -1,0 +1,37 @@
+"""The arrays that go into an integration, in the groups that derivatives treat differently."""
+
+from typing import Any, NamedTuple
+
+
+class Operands(NamedTuple):
+    """What derivatives are taken with respect to; every leaf is a float or complex array."""
+
+    y0: tuple
+    """Initial state, as a tuple of leaves or components."""
+    t0: Any
+    t1: Any
+    theta: tuple
+    """All inexact arrays that the vector field and the saved function use: arguments, modules' arrays, closures."""
+    save_ts: Any
+    """Times to save at, shape (K,)."""
+
+
+class Settings(NamedTuple):
+    """What is never differentiated: tolerances, step bounds and operands that are not inexact."""
+
+    consts: tuple
+    """Integer, boolean and key arrays that the vector field uses."""
+    rtol: tuple
+    """Relative tolerances, one per leaf of the state."""
+    atol: tuple
+    """Absolute tolerances, one per leaf of the state."""
+    dt0: Any
+    """Size of the first step; NaN asks for the automatic one."""
+    dtmin: Any
+    dtmax: Any
+    tstops: Any
+    """Times to step on exactly, shape (S,)."""
+    controller: Any
+    """The controller, with its gains as arrays."""
+    bad_input: Any
+    """Whether an invalid value was found while tracing."""

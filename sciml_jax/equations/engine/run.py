@@ -1,0 +1,262 @@
+"""From a problem and options to a `Solution`: check, compile once, run, report failure on the host."""
+
+import warnings
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from ...core.checks import (
+    check_instance,
+    check_interval,
+    check_max_steps,
+    check_positive,
+    check_save_times,
+    check_tolerance,
+)
+from ...core.status import SolveError, Status
+from ...core.tree import Static, combine, is_concrete, partition
+from ...numerics.loops import vary_like
+from ..adjoint import Replay
+from ..controllers import FixedStep, PIDController
+from ..saveat import as_saveat
+from ..solution import DenseOutput, Solution, Stats
+from .differentiable import differentiable_integration
+from .layout import Layout
+from .operands import Operands, Settings
+from .plan import Plan
+from .system import System
+
+_TOLERANCES = {8: (1e-6, 1e-9), 4: (1e-4, 1e-6), 2: (1e-2, 1e-3)}
+"""Default rtol and atol by the number of bytes of a real number of the state."""
+
+
+def run(
+    problem: Any,
+    method: Any,
+    saveat: Any,
+    rtol: Any,
+    atol: Any,
+    dt0: Any,
+    max_steps: int | None,
+    controller: Any,
+    adjoint: Any,
+    on_failure: str,
+) -> Solution:
+    """Solve with a one-step method of the native engine."""
+    saveat = as_saveat(saveat)
+    controller = _checked_controller(method, controller, dt0)
+    _check_options(problem, method, saveat, rtol, atol, dt0, max_steps, controller, adjoint, on_failure)
+    dynamic, static = partition((problem, saveat, controller, rtol, atol, dt0))
+    solution = _compiled(Static((static, method, max_steps)), dynamic)
+    if on_failure == "raise":
+        raise_on_failure(solution)
+    return solution
+
+
+def raise_on_failure(solution: Any) -> None:
+    """Raise `SolveError` on the host if the status is concrete and a failure; traced statuses are left as data."""
+    if is_concrete(solution.status) and np.ndim(solution.status) == 0:
+        status = Status(int(solution.status))
+        if not status.is_success:
+            raise SolveError(status, solution)
+
+
+def _run(config: Static, dynamic: Any) -> Solution:
+    static, method, max_steps = config.tree
+    problem, saveat, controller, rtol, atol, dt0 = combine(dynamic, static)
+    t0, t1, save_ts = _times(problem, saveat)
+    system = System(problem, saveat.fn, t0, method.is_implicit and problem.jacobian is not None)
+    plan = Plan(
+        method,
+        system,
+        controller_is_adaptive=controller.is_adaptive,
+        needs_guess=controller.is_adaptive and dt0 is None,
+        max_steps=max_steps,
+        num_save=0 if saveat.ts is None else save_ts.shape[0],
+        save_every=saveat.steps,
+        dense=saveat.dense,
+    )
+    y0 = system.layout.split(problem.y0)
+    save_ts, bad_times = _save_times(save_ts, t0, t1)
+    rtol, atol, bad_tolerance = _tolerances(rtol, atol, problem.y0, system.layout)
+    step_sizes, bad_sizes = _step_sizes(controller, dt0, t0)
+    bad = bad_times | bad_tolerance | bad_sizes
+    operands = Operands(y0, t0, t1, system.theta, save_ts)
+    settings = Settings(system.consts, rtol, atol, *step_sizes, _stops(controller, t0), controller, bad)
+    operands, settings = _arrays((operands, settings))
+    operands, settings = vary_like((operands, settings), operands, settings)
+    settings = lax.stop_gradient(settings)
+    outputs, info = differentiable_integration(plan)(operands, settings)
+    return _solution(plan, saveat, operands, settings, outputs, info)
+
+
+_compiled = jax.jit(_run, static_argnums=0)
+
+
+def _solution(plan, saveat, operands, settings, outputs, info) -> Solution:
+    t, h, num_steps, num_accepted, _, status, piece_ends = info
+    counts = [value.astype(jnp.int32) for value in (num_steps, num_accepted, status)]
+    num_steps, num_accepted, status = counts
+    done = (status == Status.SUCCESS) | (status == Status.EVENT)
+    end = tuple(jnp.where(done, leaf, jnp.nan) for leaf in outputs.y)
+    t_end = jnp.where(done, operands.t1, jnp.nan)
+    system = plan.system.bind(operands.theta, settings.consts)
+    times, values = [], []
+    if saveat.t0:
+        times.append(operands.t0[None])
+        values.append(tuple(leaf[None] for leaf in system.observe(operands.t0, operands.y0)))
+    if saveat.ts is not None:
+        times.append(operands.save_ts)
+        values.append(outputs.saved)
+    if saveat.steps is not None:
+        times.append(outputs.stepped[-1])
+        values.append(outputs.stepped[:-1])
+    if saveat.t1:
+        times.append(t_end[None])
+        values.append(tuple(leaf[None] for leaf in system.observe(t_end, end)))
+    ts = ys = None
+    if times:
+        ts = jnp.concatenate(times)
+        joined = tuple(jnp.concatenate(parts) for parts in zip(*values, strict=True))
+        ys = plan.system.saved_layout.merge(joined, lead=1)
+    layout = plan.system.layout
+    dense = None
+    if saveat.dense:
+        dense = DenseOutput(piece_ends[:, 0], piece_ends[:, 1], num_accepted, outputs.pieces, plan.method, layout)
+    implicit = num_steps if plan.method.is_implicit else jnp.zeros_like(num_steps)
+    stats = Stats(
+        num_steps, num_accepted, num_steps - num_accepted, plan.evaluations(num_steps), implicit, implicit, t, h
+    )
+    return Solution(ts, ys, layout.merge(end), status, stats, dense)
+
+
+def _checked_controller(method: Any, controller: Any, dt0: Any) -> Any:
+    if controller is None:
+        controller = FixedStep() if method.error_order is None else PIDController()
+    if isinstance(controller, type):
+        check_instance(controller, controller, "controller", "sj.PIDController()")
+    check_instance(controller, (PIDController, FixedStep), "controller", "sj.PIDController()")  # type: ignore[arg-type]
+    name = type(method).__name__
+    if controller.is_adaptive and method.error_order is None:
+        msg = f"`{name}` has no error estimate, so its step cannot adapt; got a PIDController. Pass `dt0` and `sj.FixedStep()`."
+        raise ValueError(msg)
+    if not controller.is_adaptive and dt0 is None:
+        msg = f"`dt0` is required with fixed steps (`{name}`); got None. Pass the size of a step, for example `dt0=0.01`."
+        raise ValueError(msg)
+    return controller
+
+
+def _check_options(problem, method, saveat, rtol, atol, dt0, max_steps, controller, adjoint, on_failure):
+    check_interval(problem.t0, problem.t1)
+    check_max_steps(max_steps)
+    if saveat.ts is not None:
+        check_save_times(saveat.ts, problem.t0, problem.t1)
+    for value, name in ((rtol, "rtol"), (atol, "atol")):
+        if value is not None:
+            check_tolerance(value, name, problem.y0)
+    for value, name in ((dt0, "dt0"), *((getattr(controller, n, None), n) for n in ("dtmin", "dtmax"))):
+        if value is not None:
+            check_positive(value, name)
+    if adjoint is not None:
+        check_instance(adjoint, Replay, "adjoint", "sj.Replay()")
+    if on_failure not in ("raise", "status"):
+        msg = f"`on_failure` must be 'raise' or 'status'; got {on_failure!r}. With 'status', look at `sol.status`."
+        raise ValueError(msg)
+    if max_steps is None and (saveat.steps is not None or saveat.dense):
+        msg = "`SaveAt(steps=...)` and `SaveAt(dense=True)` need buffers of a known length; got `max_steps=None`. Pass a number."
+        raise ValueError(msg)
+    _check_capabilities(problem, method)
+    _warn_below_precision(problem.y0, rtol)
+
+
+def _check_capabilities(problem, method):
+    name = type(method).__name__
+    if problem.mass_matrix is not None:
+        msg = f"`{name}` solves `y' = f` without a mass matrix; got `mass_matrix`. Multiply by its inverse if it has one."
+        raise ValueError(msg)
+    leaves = jax.tree_util.tree_leaves(problem.y0)
+    if method.is_implicit and any(jnp.issubdtype(leaf.dtype, jnp.complexfloating) for leaf in leaves):
+        msg = (
+            f"`{name}` needs a real state, because its Jacobian is real; got a complex leaf. "
+            "Split it into real and imaginary parts."
+        )
+        raise ValueError(msg)
+
+
+def _warn_below_precision(y0, rtol):
+    if rtol is None or not is_concrete(rtol):
+        return
+    eps = max(float(jnp.finfo(leaf.dtype).eps) for leaf in jax.tree_util.tree_leaves(y0))
+    smallest = min(float(np.min(np.asarray(leaf))) for leaf in jax.tree_util.tree_leaves(rtol))
+    if smallest < 10 * eps:
+        warnings.warn(
+            f"`rtol` = {smallest:g} is below what the state's dtype can hold (eps = {eps:g}), so steps may be rejected "
+            "for ever. Use at least ten times eps, or float64 (`jax.config.update('jax_enable_x64', True)`).",
+            stacklevel=6,
+        )
+
+
+def _times(problem, saveat):
+    reals = [jnp.finfo(leaf.dtype).dtype for leaf in jax.tree_util.tree_leaves(problem.y0)]
+    dtype = jnp.result_type(problem.t0, problem.t1, *reals)
+    t0, t1 = (jnp.asarray(t, dtype) for t in (problem.t0, problem.t1))
+    ts = jnp.zeros(0, dtype) if saveat.ts is None else saveat.ts.astype(dtype)
+    return t0, t1, ts
+
+
+def _save_times(ts, t0, t1):
+    """Pull times that miss the interval by rounding back in; say whether any is really outside or out of order."""
+    if ts.shape[0] == 0:
+        return ts, jnp.array(False)
+    low, high = jnp.minimum(t0, t1), jnp.maximum(t0, t1)
+    slack = 4 * jnp.finfo(ts.dtype).eps * jnp.maximum(jnp.abs(low), jnp.abs(high))
+    outside = jnp.any(~((ts >= low - slack) & (ts <= high + slack)))
+    unsorted = jnp.any(jnp.diff(ts) * jnp.sign(t1 - t0) < 0)
+    return jnp.clip(ts, low, high), outside | unsorted
+
+
+def _tolerances(rtol, atol, y0, layout):
+    leaves, treedef = jax.tree_util.tree_flatten(y0)
+
+    def spread(value, which):
+        if value is None:
+            value = [_TOLERANCES[jnp.finfo(leaf.dtype).dtype.itemsize][which] for leaf in leaves]
+        elif jax.tree_util.treedef_is_leaf(jax.tree_util.tree_structure(value)):
+            value = [value] * len(leaves)
+        else:
+            value = jax.tree_util.tree_leaves(value)
+        reals = [jnp.asarray(v, jnp.finfo(leaf.dtype).dtype) for v, leaf in zip(value, leaves, strict=True)]
+        if layout.components:
+            reals = [jnp.broadcast_to(v, leaf.shape) for v, leaf in zip(reals, leaves, strict=True)]
+        return reals
+
+    bad = jnp.array(False)
+    pair = []
+    for value, which in ((rtol, 0), (atol, 1)):
+        reals = spread(value, which)
+        for real in reals:
+            bad = bad | ~jnp.all(real >= 0)
+        pair.append(layout.split(jax.tree_util.tree_unflatten(treedef, reals)))
+    return *pair, bad
+
+
+def _step_sizes(controller, dt0, t0):
+    """First, smallest and largest step size as arrays, and whether a given one is not positive."""
+    bad = jnp.array(False)
+    sizes = []
+    for value, default in ((dt0, jnp.nan), (getattr(controller, "dtmin", None), 0.0), (getattr(controller, "dtmax", None), jnp.inf)):
+        if value is not None:
+            bad = bad | ~(jnp.asarray(value) > 0)
+        sizes.append(jnp.asarray(default if value is None else value, t0.dtype))
+    return sizes, bad
+
+
+def _stops(controller, t0):
+    return None if controller.tstops is None else jnp.asarray(controller.tstops, t0.dtype)
+
+
+def _arrays(tree):
+    return jax.tree_util.tree_map(jnp.asarray, tree)

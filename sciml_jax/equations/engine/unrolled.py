@@ -1,0 +1,82 @@
+"""The replayed integration as plain, fully differentiable JAX: a scan over every row of the record.
+
+Used for second and higher derivatives, and in tests as the twin that the loops must agree with.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from ...numerics.loops import vary_like
+from .operands import Operands, Settings
+from .record import Record
+from .replay import Outputs, _observed, replayed_step
+from .forward import sample
+
+
+def unrolled_outputs(plan: Any, operands: Operands, settings: Settings, record: Record) -> Outputs:
+    """The outputs recomputed from `operands` on the recorded times; costs `max_steps` iterations.
+
+    The states are recomputed from `y0` instead of being read from the record, so that derivatives of any order see every
+    dependence.
+    """
+    length = plan.max_steps
+    index = jnp.arange(length)
+    used = index < record.num_rows
+    ta, tb = record.rows.ta, record.rows.tb
+    active = used & (ta != tb)
+    # Only the very first and the very last time move with t0 and t1.
+    ta = jnp.where(ta == lax.stop_gradient(operands.t0), operands.t0, ta)
+    tb = jnp.where(tb == lax.stop_gradient(operands.t1), operands.t1, tb)
+    tb = jnp.where(active, tb, ta + 1)
+
+    @jax.checkpoint
+    def advance(y, row):
+        ta, tb, active = row
+        y1, _ = replayed_step(plan, settings, ta, tb, y, operands)
+        return tuple(jnp.where(active, new, old) for new, old in zip(y1, y, strict=True)), y
+
+    y0 = vary_like(operands.y0, operands, settings, record)
+    y, starts = lax.scan(advance, y0, (ta, tb, active))
+    outputs = plan.empty_outputs(operands, settings)
+    saved, stepped, pieces = outputs.saved, outputs.stepped, outputs.pieces
+    if plan.num_save:
+        saved = _saved(plan, operands, settings, record, (ta, tb, active, starts), saved)
+    if plan.save_every is not None or plan.dense:
+        # Rows of the batch hold rejected attempts in between: move the accepted ones to the front, as the loop does.
+        order = jnp.argsort(~active, stable=True)
+        ta, tb, active, starts = jax.tree_util.tree_map(lambda leaf: leaf[order], (ta, tb, active, starts))
+        y1, dense = jax.vmap(lambda ta, tb, y: replayed_step(plan, settings, ta, tb, y, operands))(ta, tb, starts)
+        if plan.dense:
+            pieces = jax.tree_util.tree_map(lambda new, old: jnp.where(_like(active, new), new, old), dense, pieces)
+        if plan.save_every is not None:
+            chosen = jnp.arange(plan.save_every - 1, length, plan.save_every)[: length // plan.save_every]
+            ends = jax.tree_util.tree_map(lambda leaf: leaf[chosen], (tb, y1))
+            values = jax.vmap(lambda tb, y1: _observed(plan, settings, operands, tb, y1))(*ends)
+            stepped = tuple(jnp.where(_like(active[chosen], v), v, old) for v, old in zip(values, stepped, strict=True))
+    return Outputs(y, saved, stepped, pieces)
+
+
+def _saved(plan, operands, settings, record, rows, empty):
+    """Values at the save times: find each time's row, recompute that step, interpolate."""
+    ta, tb, active, starts = rows
+    direction = jnp.sign(lax.stop_gradient(operands.t1 - operands.t0))
+
+    def at(time, index):
+        frozen = lax.stop_gradient(time)
+        ends = jnp.where(active, direction * lax.stop_gradient(tb), jnp.inf)
+        row = jnp.argmax(ends >= direction * frozen)
+        a, b, y = jax.tree_util.tree_map(lambda leaf: leaf[row], (ta, tb, starts))
+        y1, dense = replayed_step(plan, settings, a, b, y, operands)
+        system = plan.system.bind(operands.theta, settings.consts)
+        value = sample(plan, system, time, a, b, y1, dense)
+        return tuple(jnp.where(index < record.num_saved, leaf, jnp.nan) for leaf in value)
+
+    del empty
+    return jax.vmap(at)(operands.save_ts, jnp.arange(plan.num_save))
+
+
+def _like(mask, leaf):
+    return mask.reshape(mask.shape + (1,) * (leaf.ndim - 1))

@@ -1,0 +1,75 @@
+"""Explicit Runge-Kutta methods from a Butcher tableau, with unrolled stages."""
+
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from ...numerics.combine import linear_combination
+from ...numerics.interpolation import cubic_hermite
+from .one_step import AbstractOneStepMethod, Step
+
+
+class Tableau(NamedTuple):
+    """Coefficients of an explicit Runge-Kutta method; the first stage is at `c = 0`."""
+
+    c: tuple[float, ...]
+    """Nodes of stages 2, 3, ..."""
+    a: tuple[tuple[float, ...], ...]
+    """Rows of the strictly lower triangle for stages 2, 3, ..."""
+    b: tuple[float, ...]
+    """Weights of the solution."""
+    b_error: tuple[float, ...] | None
+    """Weights of the error estimate (solution minus embedded solution)."""
+
+
+def from_diffrax(tableau: Any) -> Tableau:
+    """Read one of Diffrax's public tableau objects (`diffrax.Tsit5.tableau`, ...)."""
+    floats = lambda values: tuple(float(v) for v in np.asarray(values))  # noqa: E731
+    return Tableau(
+        c=floats(tableau.c),
+        a=tuple(floats(row) for row in tableau.a_lower),
+        b=floats(tableau.b_sol),
+        b_error=floats(tableau.b_error),
+    )
+
+
+class AbstractExplicitRungeKutta(AbstractOneStepMethod):
+    """An explicit Runge-Kutta method, `k_i = f(t + c_i h, y + h sum_j a_ij k_j)`, `y1 = y + h sum_i b_i k_i`.
+
+    A subclass gives the tableau and the orders. The dense output is a cubic Hermite polynomial through both ends, whose
+    error behaves as h^4, unless the subclass overrides `dense` and `interpolate`. Every step also yields `f(t1, y1)`,
+    which is the last stage of "first same as last" methods and the first of the next step for the others: no evaluation
+    is lost but at the very end and on rejection.
+    """
+
+    tableau: ClassVar[Tableau]
+
+    def step(self, system: Any, ta: Any, tb: Any, y: tuple, f0: tuple | None = None) -> Step:
+        """Advance `y` from `ta` to `tb`; cost: one evaluation for each stage after the first."""
+        c, a, b, b_error = self.tableau
+        h = tb - ta
+        stages = [system.vector_field(ta, y) if f0 is None else f0]
+        y_stage = y
+        for node, row in zip(c, a, strict=True):
+            y_stage = linear_combination(y, h, row, stages)
+            # At the end of the step use tb itself: ta + 1.0 * h may differ from it by rounding.
+            stages.append(system.vector_field(tb if node == 1.0 else ta + node * h, y_stage))
+        if _is_first_same_as_last(self.tableau):
+            y1, f1 = y_stage, stages[-1]
+        else:
+            y1 = linear_combination(y, h, b, stages)
+            f1 = system.vector_field(tb, y1)
+        error = None if b_error is None else linear_combination(None, h, b_error, stages)
+        return Step(y1, error, f1, self.dense(h, y, y1, stages, f1))
+
+    def dense(self, h: Any, y: tuple, y1: tuple, stages: list[tuple], f1: tuple) -> Any:
+        """What the interpolant needs of a step."""
+        return h, y, y1, stages[0], f1
+
+    def interpolate(self, dense: Any, fraction: Any) -> tuple:
+        """Cubic Hermite interpolation; its error behaves as h^4."""
+        return cubic_hermite(*dense, fraction)
+
+
+def _is_first_same_as_last(tableau: Tableau) -> bool:
+    return tableau.c[-1:] == (1.0,) and tuple(tableau.b[:-1]) == tuple(tableau.a[-1]) and tableau.b[-1] == 0.0

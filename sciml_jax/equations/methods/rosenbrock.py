@@ -1,0 +1,73 @@
+"""Rosenbrock methods: linearly implicit, one matrix factorisation per step, no Newton iteration."""
+
+from typing import Any, ClassVar, NamedTuple
+
+from ...numerics.combine import linear_combination
+from .one_step import AbstractOneStepMethod, Step
+
+
+class RosenbrockTableau(NamedTuple):
+    """Coefficients in the form that needs no matrix-vector products with the Jacobian (Hairer & Wanner II, IV.7)."""
+
+    gamma: float
+    """Diagonal coefficient: the matrix is `I/(gamma h) - J`."""
+    c: tuple[float, ...]
+    """Nodes of all stages."""
+    a: tuple[tuple[float, ...], ...]
+    """`a[i][j]`, weight of stage j in the argument of stage i."""
+    coupling: tuple[tuple[float, ...], ...]
+    """`C[i][j]`, weight of stage j over h in the right-hand side of stage i."""
+    d: tuple[float, ...]
+    """Weights of `h df/dt`."""
+    dense: tuple[tuple[float, ...], ...]
+    """Rows of the dense output's coefficients."""
+
+
+class AbstractRosenbrock(AbstractOneStepMethod):
+    """A stiffly accurate Rosenbrock method whose last stage is the error estimate.
+
+    Stage i solves `(I/(gamma h) - J) u_i = f(t + c_i h, y + sum_j a_ij u_j) + sum_j C_ij u_j / h + d_i h df/dt`, with the
+    exact Jacobian `J = df/dy` and `df/dt` at the beginning of the step. The solution is the last stage's argument plus
+    its increment.
+    """
+
+    tableau: ClassVar[RosenbrockTableau]
+    is_implicit: ClassVar[bool] = True
+    carries_f0: ClassVar[bool] = False
+
+    def step(self, system: Any, ta: Any, tb: Any, y: tuple, f0: tuple | None = None) -> Step:
+        """Advance `y` from `ta` to `tb`; cost: one Jacobian, one factorisation, a solve and an evaluation per stage."""
+        table = self.tableau
+        h = tb - ta
+        inverse_h = 1.0 / h
+        linearised = system.linearise(ta, y)
+        solve = linearised.shifted_solver(inverse_h / table.gamma)
+        stages: list[tuple] = []
+        argument = y
+        for node, row, coupling, d in zip(table.c, table.a, table.coupling, table.d, strict=True):
+            argument = linear_combination(y, None, row, stages) if stages else y
+            if stages or f0 is None:
+                rhs = system.vector_field(tb if node == 1.0 else ta + node * h, argument)
+            else:
+                rhs = f0
+            if stages:
+                rhs = linear_combination(rhs, inverse_h, coupling, stages)
+            if d != 0.0 and linearised.time_derivative is not None:
+                rhs = linear_combination(rhs, h, (d,), [linearised.time_derivative])
+            stages.append(solve(rhs))
+        error = stages[-1]
+        y1 = tuple(a + b for a, b in zip(argument, error, strict=True))
+        coefficients = tuple(linear_combination(None, None, row, stages) for row in table.dense)
+        return Step(y1, error, None, (y, y1, coefficients))
+
+    def interpolate(self, dense: Any, fraction: Any) -> tuple:
+        """`(1 - s) y0 + s (y1 + (1 - s) (k1 + s (k2 + s k3)))`; order 4, and stiffly accurate at the end."""
+        y, y1, coefficients = dense
+        leaves = []
+        for i, (start, end) in enumerate(zip(y, y1, strict=True)):
+            s = fraction.astype(start.real.dtype) if hasattr(fraction, "astype") else fraction
+            polynomial = coefficients[-1][i]
+            for row in reversed(coefficients[:-1]):
+                polynomial = row[i] + s * polynomial
+            leaves.append((1 - s) * start + s * (end + (1 - s) * polynomial))
+        return tuple(leaves)

@@ -1,0 +1,81 @@
+"""Initial value problems for ordinary differential equations."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import PyTree
+
+from ..core.callables import as_callable
+from ..core.checks import check_finite_tree, check_inexact_tree, check_interval
+
+
+class ODEProblem(eqx.Module):
+    """An initial value problem, `dy/dt = f(t, y, args)` with `y(t0) = y0`, on the interval from `t0` to `t1`.
+
+    Parameters
+    ----------
+    vector_field
+        `f(t, y, args) -> dy/dt`: `t` a scalar, `y` and the result pytrees of the same structure, shapes and dtypes. A
+        function, an Equinox module or a `jax.tree_util.Partial`; it may close over traced values.
+    y0
+        Initial state: any pytree of float or complex arrays (Python floats become arrays).
+    t0, t1
+        The ends of the interval, real scalars; `t1 < t0` integrates backwards.
+    args
+        Any pytree, handed to the vector field: parameters, networks, functions.
+    mass_matrix, jacobian, sparsity
+        `M` in `M dy/dt = f`; a function `(t, y, args) -> df/dy` of shape (n, n) for a flat state of n numbers; the
+        pattern of that Jacobian. What a method does not support it refuses by name.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For integer states, `t0 == t1`, values that are not finite, or a vector field that is not callable.
+
+    Notes
+    -----
+    A frozen pytree: it can be an argument of `jit`, `vmap` and `grad`, and be changed with `equinox.tree_at`.
+    """
+
+    vector_field: Callable
+    y0: PyTree
+    t0: Any
+    t1: Any
+    args: PyTree
+    mass_matrix: Any
+    jacobian: Callable | None
+    sparsity: Any
+
+    def __init__(
+        self,
+        vector_field: Callable,
+        y0: PyTree,
+        t0: Any,
+        t1: Any,
+        args: PyTree = None,
+        *,
+        mass_matrix: Any = None,
+        jacobian: Callable | None = None,
+        sparsity: Any = None,
+    ):
+        check_inexact_tree(y0, "y0")
+        check_finite_tree(y0, "y0")
+        check_interval(t0, t1)
+        self.vector_field = as_callable(vector_field, "vector_field")
+        self.y0 = jax.tree_util.tree_map(jnp.asarray, y0)
+        self.t0 = t0
+        self.t1 = t1
+        self.args = args
+        self.mass_matrix = mass_matrix
+        self.jacobian = None if jacobian is None else as_callable(jacobian, "jacobian")
+        self.sparsity = sparsity
+
+    def default_method(self) -> Any:
+        """The method behind `method=None`: `Tsit5`, which says so in its status when the problem turns out stiff."""
+        # Methods name the problems that they solve, so they import this module.
+        from .methods.tsit5 import Tsit5
+
+        return Tsit5(detect_stiffness=True)

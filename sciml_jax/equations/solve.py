@@ -1,0 +1,139 @@
+"""The front door: `solve(problem, method)`."""
+
+from typing import Any
+
+from ..core.checks import check_instance
+from ..core.method import AbstractMethod, AbstractSolution
+
+_DEFAULTS = {
+    "saveat": None,
+    "rtol": None,
+    "atol": None,
+    "dt0": None,
+    "max_steps": 4096,
+    "controller": None,
+    "events": (),
+    "adjoint": None,
+    "key": None,
+    "on_failure": "raise",
+    "progress": None,
+}
+
+
+def solve(
+    problem: Any,
+    method: Any = None,
+    *,
+    saveat: Any = None,
+    rtol: Any = None,
+    atol: Any = None,
+    dt0: Any = None,
+    max_steps: int | None = 4096,
+    controller: Any = None,
+    events: Any = (),
+    adjoint: Any = None,
+    key: Any = None,
+    on_failure: str = "raise",
+    progress: Any = None,
+) -> AbstractSolution:
+    """Solve a problem with a method.
+
+    Parameters
+    ----------
+    problem
+        An `ODEProblem`, or any problem that the method names in its `problem_types`.
+    method
+        A method object such as `sj.Tsit5()` or `sj.Rodas5P()`, or any `diffrax.AbstractSolver` instance. None takes the
+        problem's default.
+    saveat
+        What to keep: an array of times, shape (T,), or an `sj.SaveAt`. None keeps the end only.
+    rtol, atol
+        Relative and absolute tolerance of the local error, scalars or pytrees like the state. By default 1e-6 and 1e-9
+        for float64, 1e-4 and 1e-6 for float32.
+    dt0
+        Size of the first step (positive whatever the direction). None chooses it; methods without an error estimate and
+        `sj.FixedStep()` need it.
+    max_steps
+        Bound on the attempted steps; also the length of the record that derivatives need. None means no bound, and no
+        reverse mode.
+    controller
+        `sj.PIDController(...)` or `sj.FixedStep()`.
+    events
+        Events; methods that do not know them refuse them.
+    adjoint
+        How derivatives are computed, `sj.Replay()` by default.
+    key
+        For random methods only: an integer seed or a PRNG key.
+    on_failure
+        "raise": raise `sj.SolveError` when the solve fails and its inputs are concrete. "status": never raise. Inside
+        `jit`, `vmap` and `grad` the status is data either way.
+    progress
+        Whether to show progress; for methods that declare it.
+
+    Returns
+    -------
+    Solution
+        With `ts`, `ys`, `y1`, `status`, `stats`; callable with dense output. What was not reached is NaN.
+
+    Raises
+    ------
+    TypeError
+        If the method cannot solve this type of problem, or does not know an option.
+    ValueError
+        For inputs whose shape or value is wrong.
+    SolveError
+        If the solve fails, its inputs are concrete and `on_failure` is "raise".
+
+    Notes
+    -----
+    Compiled on the first call for given shapes, functions and options; tolerances, times and parameters can change without
+    compiling again. A function that is defined anew for every call is compiled anew.
+    """
+    if method is None:
+        method = problem.default_method()
+    method = _as_method(method)
+    _check_pair(problem, method)
+    given = {
+        "saveat": saveat,
+        "rtol": rtol,
+        "atol": atol,
+        "dt0": dt0,
+        "max_steps": max_steps,
+        "controller": controller,
+        "events": events,
+        "adjoint": adjoint,
+        "key": key,
+        "on_failure": on_failure,
+        "progress": progress,
+    }
+    declared = method.declared_options()
+    for name, value in given.items():
+        if name not in declared and not _is_default(value, _DEFAULTS[name]):
+            msg = (
+                f"`{type(method).__name__}` does not take the option `{name}`; got {value!r}. "
+                f"It takes {', '.join(f'`{option}`' for option in sorted(declared))}."
+            )
+            raise TypeError(msg)
+    return method.solve(problem, **{name: value for name, value in given.items() if name in declared})
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    # Compared by type first: `value == ()` on an array would compare elements. An empty list of events is no event.
+    if default == ():
+        return isinstance(value, (tuple, list)) and len(value) == 0
+    return value is default or (type(value) is type(default) and isinstance(value, (int, str)) and value == default)
+
+
+def _as_method(method: Any) -> AbstractMethod:
+    check_instance(method, AbstractMethod, "method", "sj.Tsit5()")
+    return method
+
+
+def _check_pair(problem: Any, method: AbstractMethod) -> None:
+    if isinstance(problem, type):
+        msg = f"`problem` must be an instance; got the class `{problem.__name__}`. Call it: `{problem.__name__}(...)`."
+        raise TypeError(msg)
+    if not isinstance(problem, method.problem_types):
+        names = ", ".join(kind.__name__ for kind in method.problem_types)
+        msg = f"`{type(method).__name__}` solves {names}; got {type(problem).__name__}. Choose a method for that problem."
+        raise TypeError(msg)

@@ -1,0 +1,49 @@
+"""The list of all problems, and selection by tag."""
+
+from collections.abc import Callable
+
+from .hires import hires
+from .linear_oscillator import linear_oscillator
+from .lorenz import lorenz
+from .lotka_volterra import lotka_volterra
+from .modulated_hopf import modulated_hopf
+from .oregonator import oregonator
+from .pleiades import pleiades
+from .pollution import pollution
+from .problem import TAGS, ZooProblem
+from .robertson import robertson
+from .van_der_pol import van_der_pol, van_der_pol_scaled
+
+CONSTRUCTORS: tuple[Callable[..., ZooProblem], ...] = (
+    linear_oscillator,
+    modulated_hopf,
+    lotka_volterra,
+    lorenz,
+    pleiades,
+    robertson,
+    hires,
+    oregonator,
+    van_der_pol,
+    van_der_pol_scaled,
+    pollution,
+)
+
+
+def all_problems() -> dict[str, Callable[..., ZooProblem]]:
+    """Name -> constructor for every problem; each constructor can be called without arguments."""
+    return {constructor.__name__: constructor for constructor in CONSTRUCTORS}
+
+
+def with_tag(*tags: str) -> dict[str, Callable[..., ZooProblem]]:
+    """Name -> constructor for the problems that, constructed without arguments, carry all of the given tags.
+
+    Raises
+    ------
+    ValueError
+        When a tag is not in `TAGS`.
+    """
+    unknown = [tag for tag in tags if tag not in TAGS]
+    if unknown:
+        message = f"`tags` must be in the zoo's vocabulary; got {unknown}. Use some of {sorted(TAGS)}."
+        raise ValueError(message)
+    return {name: constructor for name, constructor in all_problems().items() if set(tags) <= constructor().tags}
