@@ -9,6 +9,9 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.core
+import jax.numpy as jnp
+import numpy as np
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
 
@@ -46,18 +49,31 @@ class Hoisted:
     """A traced function whose closed-over values have become explicit operands.
 
     `hoisted = Hoisted(fn, *examples)` traces `fn(*examples)` once; `hoisted.consts` are the values it had closed over,
-    tracers of outer transformations included; `hoisted.flat(consts, *flat_args)` evaluates it on flat arguments.
+    tracers of outer transformations included; `hoisted.jaxpr` takes those constants first and then the flat arguments.
     Values that a function closes over must be operands wherever the function ends up inside a custom derivative or
-    batching rule: JAX cannot see them there.
+    batching rule: JAX cannot see them there. Small concrete constants stay in the program, where they can be folded.
     """
 
     def __init__(self, fn: Callable, *examples: Any):
-        closed, out_shape = jax.make_jaxpr(fn, return_shape=True)(*examples)
-        self.closed: ClosedJaxpr = closed
-        self.consts: tuple = tuple(closed.consts)
-        self.out_shape = out_shape
-        self.out_tree = jax.tree_util.tree_structure(out_shape)
+        closed, self.out_shape = jax.make_jaxpr(fn, return_shape=True)(*examples)
+        keep = [_is_small_constant(const) for const in closed.consts]
+        kept = [const for const, small in zip(closed.consts, keep, strict=True) if small]
+        self.consts: tuple = tuple(const for const, small in zip(closed.consts, keep, strict=True) if not small)
 
-    def flat(self, consts: tuple, *flat_args: Any) -> tuple:
-        """Evaluate on flat operands; returns the flat outputs."""
-        return tuple(jaxpr_as_fun(ClosedJaxpr(self.closed.jaxpr, list(consts)))(*flat_args))
+        def explicit(consts, *flat):
+            rest, fixed = iter(consts), iter(kept)
+            merged = [next(fixed) if small else next(rest) for small in keep]
+            return jaxpr_as_fun(ClosedJaxpr(closed.jaxpr, merged))(*flat)
+
+        flat = jax.tree_util.tree_leaves(examples)
+        self.jaxpr: ClosedJaxpr = jax.make_jaxpr(explicit)(self.consts, *flat)
+
+    def __call__(self, *flat: Any) -> tuple:
+        """Evaluate on flat operands, the constants first; returns the flat outputs."""
+        return tuple(jaxpr_as_fun(self.jaxpr)(*flat))
+
+
+def _is_small_constant(const: Any) -> bool:
+    if isinstance(const, jax.core.Tracer) or jnp.issubdtype(const.dtype, jax.dtypes.extended):
+        return False
+    return np.size(const) <= 64 and getattr(const, "is_fully_addressable", True)

@@ -1,6 +1,7 @@
 """Save a pytree of arrays to one file and read it back bit for bit, without pickle.
 
-Layout: 8 bytes of magic, 8 bytes (little endian) with the header's length, a JSON header, the raw bytes of the leaves one after the other.
+Layout: 8 bytes of magic, 8 bytes (little endian) with the header's length, a JSON header, the raw bytes of the leaves
+one after the other.
 """
 
 import json
@@ -20,16 +21,16 @@ _MAGIC = b"SCIMLJX1"
 def save_checkpoint(path: str | os.PathLike, tree: PyTree, metadata: dict[str, Any] | None = None) -> None:
     """Write ``tree`` and ``metadata`` to the file ``path``, atomically.
 
-    The bytes go to ``path`` + ``.tmp``, are flushed to the disk and renamed over ``path``: whoever reads ``path``, at any moment and after any crash,
-    finds the old file or the new one, never a part.
+    The bytes go to ``path`` + ``.tmp``, are flushed to the disk and renamed over ``path``: whoever reads ``path``, at
+    any moment and after any crash, finds the old file or the new one, never a part.
 
     Parameters
     ----------
     path
         File to write; missing parent folders are created.
     tree
-        Any pytree. JAX and NumPy arrays (bfloat16 and the other small floats included), typed PRNG keys and Python numbers are written. Other
-        leaves (functions, strings) are not: `load_checkpoint` takes them from its ``like``.
+        Any pytree. JAX and NumPy arrays (bfloat16 and the other small floats included), typed PRNG keys and Python
+        numbers are written. Other leaves (functions, strings) are not: `load_checkpoint` takes them from its ``like``.
     metadata
         A dictionary that JSON can hold.
 
@@ -40,8 +41,9 @@ def save_checkpoint(path: str | os.PathLike, tree: PyTree, metadata: dict[str, A
 
     Notes
     -----
-    Copies every array to the host, so it costs one copy of the tree in host memory. One writer per path: in a multi-process run call it on one
-    process only. Not for long-term exchange with other programs: use ``numpy.savez`` there.
+    Copies every array to the host, so it costs one copy of the tree in host memory. One writer per path: in a
+    multi-process run call it on one process only. Not for long-term exchange with other programs: use ``numpy.savez``
+    there.
     """
     path = pathlib.Path(path)
     entries, payload, offset = [], [], 0
@@ -76,9 +78,10 @@ def load_checkpoint(path: str | os.PathLike, like: PyTree) -> tuple[PyTree, dict
     path
         The file.
     like
-        A pytree with the structure, shapes and dtypes of what was saved; its array leaves may be `jax.ShapeDtypeStruct`. Its values are used only
-        for the leaves that a checkpoint does not hold (functions, strings). NumPy leaves come back as NumPy arrays; a leaf spread over several
-        devices comes back with that sharding.
+        A pytree with the structure, shapes and dtypes of what was saved; its array leaves may be
+        `jax.ShapeDtypeStruct`. Its values are used only for the leaves that a checkpoint does not hold (functions,
+        strings). NumPy leaves come back as NumPy arrays; a leaf spread over several devices comes back with that
+        sharding.
 
     Returns
     -------
@@ -89,7 +92,8 @@ def load_checkpoint(path: str | os.PathLike, like: PyTree) -> tuple[PyTree, dict
     FileNotFoundError
         When there is no such file.
     ValueError
-        When the file is not a checkpoint, is damaged, or does not fit ``like``; the message lists the leaves that differ.
+        When the file is not a checkpoint, is damaged, or does not fit ``like``; the message lists the leaves that
+        differ.
     """
     header, payload = _read(path, with_payload=True)
     named = _named_leaves(like)
@@ -148,13 +152,17 @@ def _encode(name, leaf):
         return entry, None
     if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
         msg = (
-            f"A checkpoint needs arrays that this process can read whole; received {name}, which lives partly on other processes. "
+            f"A checkpoint needs arrays that this process can read whole; received {name}, which lives partly on "
+            "other processes. "
             "Gather it first (jax.experimental.multihost_utils.process_allgather)."
         )
         raise ValueError(msg)
     data = np.asarray(jax.random.key_data(leaf) if entry["kind"] == "key" else leaf)
     if data.dtype.hasobject:
-        msg = f"A checkpoint holds numeric arrays; received {name} of dtype object. Convert it to numbers or leave it out."
+        msg = (
+            f"A checkpoint holds numeric arrays; received {name} of dtype object. Convert it to numbers or leave it "
+            "out."
+        )
         raise ValueError(msg)
     # Bytes, because the small floats (bfloat16, ...) have no buffer protocol.
     return entry, np.frombuffer(np.ascontiguousarray(data).tobytes(), np.uint8)
@@ -180,7 +188,8 @@ def _decode(entry, payload, like):
 
 def _read(path, *, with_payload: bool):
     damaged = ValueError(
-        f"A checkpoint must be a complete file written by save_checkpoint; received {os.fspath(path)!r}, which is damaged or something else. "
+        f"A checkpoint must be a complete file written by save_checkpoint; received {os.fspath(path)!r}, which is "
+        "damaged or something else. "
         "Delete it and start again, or give the right path."
     )
     with open(path, "rb") as file:
@@ -210,7 +219,8 @@ def _check_fits(path, entries, named) -> None:
     if lines:
         shown = "\n  ".join(lines[:8] + ([f"and {len(lines) - 8} more"] if len(lines) > 8 else []))
         msg = (
-            f"A checkpoint must have the structure, shapes and dtypes of what it is read into; {os.fspath(path)!r} differs:\n  {shown}\n"
+            f"A checkpoint must have the structure, shapes and dtypes of what it is read into; {os.fspath(path)!r} "
+            f"differs:\n  {shown}\n"
             "Read it with the tree it was saved from, or use another path."
         )
         raise ValueError(msg)

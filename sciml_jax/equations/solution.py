@@ -21,7 +21,7 @@ class Stats(eqx.Module):
     num_rejected: Int[Array, ""]
     """Rejected steps."""
     num_vector_field: Int[Array, ""]
-    """Evaluations of the vector field, those of the first step size included."""
+    """Evaluations of the vector field, those of the first step size included; -1 where unknown (Diffrax)."""
     num_jacobian: Int[Array, ""]
     """Evaluations of the Jacobian."""
     num_factorisation: Int[Array, ""]
@@ -89,8 +89,8 @@ class Solution(AbstractSolution):
     """A `Status` as an integer array."""
     stats: Stats
     """Counts of the work done."""
-    dense: DenseOutput | None = None
-    """The interpolants, with `SaveAt(dense=True)`."""
+    dense: Any = None
+    """The interpolants, with `SaveAt(dense=True)`: an object with `evaluate(t)`."""
 
     def __call__(self, t: Any) -> PyTree:
         """Evaluate the dense output at a time or an array of times."""

@@ -2,8 +2,11 @@
 
 from typing import Any
 
+import diffrax
+
 from ..core.checks import check_instance
 from ..core.method import AbstractMethod, AbstractSolution
+from .diffrax_backend import DiffraxMethod
 
 _DEFAULTS = {
     "saveat": None,
@@ -125,6 +128,8 @@ def _is_default(value: Any, default: Any) -> bool:
 
 
 def _as_method(method: Any) -> AbstractMethod:
+    if isinstance(method, diffrax.AbstractSolver):
+        return DiffraxMethod(method)
     check_instance(method, AbstractMethod, "method", "sj.Tsit5()")
     return method
 

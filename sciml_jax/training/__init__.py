@@ -9,8 +9,8 @@
 `FitStatus`          how a run ended, with the remedy
 ==================== =====================================================================================
 
-Inside: ``step`` (the step both share), ``gradient_step`` (Optax), ``quasi_newton`` (Optimistix), ``objective`` (the loss as a function of the trained
-arrays), ``batches``, ``resume`` (the checkpoint of a run), ``progress``, ``checks``.
+Inside: ``step`` (the step both share), ``gradient_step`` (Optax), ``quasi_newton`` (Optimistix), ``objective`` (the
+loss as a function of the trained arrays), ``batches``, ``resume`` (the checkpoint of a run), ``progress``, ``checks``.
 """
 
 from .batches import Minibatches as Minibatches

@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import equinox as eqx
@@ -43,8 +43,9 @@ class Minibatches(eqx.Module):
 def minibatches(data: PyTree, batch_size: int, *, key: Any) -> Minibatches:
     """Shuffled minibatches of data in memory, as a pure function of the step.
 
-    Every epoch visits the samples in a fresh order, each at most once; when ``batch_size`` does not divide the number of samples, the rest of the epoch's
-    order is left out. Being a function of the step alone, it needs no position to be saved: a resumed run sees the same batches.
+    Every epoch visits the samples in a fresh order, each at most once; when ``batch_size`` does not divide the number
+    of samples, the rest of the epoch's order is left out. Being a function of the step alone, it needs no position to
+    be saved: a resumed run sees the same batches.
 
     Parameters
     ----------
@@ -57,7 +58,8 @@ def minibatches(data: PyTree, batch_size: int, *, key: Any) -> Minibatches:
 
     Returns
     -------
-    A callable for ``batches=`` of `run` and `fit`; its arrays are traced, so new data of the same shape do not compile again.
+    A callable for ``batches=`` of `run` and `fit`; its arrays are traced, so new data of the same shape do not compile
+    again.
 
     Raises
     ------
@@ -66,15 +68,15 @@ def minibatches(data: PyTree, batch_size: int, *, key: Any) -> Minibatches:
 
     Notes
     -----
-    The order is a keyed bijection evaluated only at the rows of the batch: O(batch_size) work and memory per step, where shuffling would sort all
-    samples. It is a Feistel network restricted to the range by cycle walking.
+    The order is a keyed bijection evaluated only at the rows of the batch: O(batch_size) work and memory per step,
+    where shuffling would sort all samples. It is a Feistel network restricted to the range by cycle walking.
 
     Not for data beyond device memory: pass an iterable of host batches to `fit`.
 
     References
     ----------
-    J. Black, P. Rogaway, Ciphers with arbitrary finite domains, CT-RSA 2002. R. Mitchell et al., Bandwidth-optimal random shuffling for GPUs,
-    ACM Trans. Parallel Comput. 9 (2022).
+    J. Black, P. Rogaway, Ciphers with arbitrary finite domains, CT-RSA 2002. R. Mitchell et al., Bandwidth-optimal
+    random shuffling for GPUs, ACM Trans. Parallel Comput. 9 (2022).
     """
     batch_size = as_count(batch_size, "batch_size")
     data = jax.tree.map(jnp.asarray, data)
@@ -88,7 +90,10 @@ def minibatches(data: PyTree, batch_size: int, *, key: Any) -> Minibatches:
         raise ValueError(msg)
     num_samples = sizes.pop()[0]
     if batch_size > num_samples:
-        msg = f"batch_size must not exceed the number of samples; received batch_size={batch_size} for {num_samples} samples. Lower batch_size."
+        msg = (
+            f"batch_size must not exceed the number of samples; received batch_size={batch_size} for {num_samples} "
+            "samples. Lower batch_size."
+        )
         raise ValueError(msg)
     key = as_key(key)
     if key is None:
@@ -159,18 +164,24 @@ def check_batches(batches: Any, *, pure: bool) -> None:
         else "None, a function step -> batch, or an iterable of batches (a list, a loader, a generator)"
     )
     extra = " Host iterables go to training.fit." if pure else ""
-    msg = f"batches must be {rule}; received {type(batches).__name__}. For data in memory use training.minibatches(data, batch_size, key=0).{extra}"
+    msg = (
+        f"batches must be {rule}; received {type(batches).__name__}. For data in memory use training.minibatches(data, "
+        f"batch_size, key=0).{extra}"
+    )
     raise TypeError(msg)
 
 
 class HostBatches:
-    """Batches drawn from an iterable, stacked block by block. An iterable that can start over does so; an iterator ends."""
+    """Batches drawn from an iterable, stacked block by block. An iterator ends, other iterables start over."""
 
     def __init__(self, iterable: Iterable):
         self._source = _walk(iterable)
         self._held = list(itertools.islice(self._source, 1))
         if not self._held:
-            msg = "batches must hold at least one batch; received an empty iterable. Make a fresh iterator for every call of fit."
+            msg = (
+                "batches must hold at least one batch; received an empty iterable. Make a fresh iterator for every "
+                "call of fit."
+            )
             raise ValueError(msg)
 
     def example(self) -> StackedBatches:
@@ -182,7 +193,7 @@ class HostBatches:
         self._draw(count)
 
     def take(self, count: int, length: int, start: int) -> tuple[StackedBatches | None, int]:
-        """Up to ``count`` batches from step ``start`` on, padded to ``length`` by repeating the last; and how many there are."""
+        """Up to ``count`` batches from step ``start`` on, padded to ``length`` with the last; and their number."""
         items = self._draw(count)
         if not items:
             return None, 0
@@ -190,7 +201,8 @@ class HostBatches:
         for offset, shape in enumerate(shapes):
             if shape != shapes[0]:
                 msg = (
-                    f"All batches must have the same structure and shapes; received {shapes[0]} at step {start} and {shape} "
+                    f"All batches must have the same structure and shapes; received {shapes[0]} at step {start} and "
+                    f"{shape} "
                     f"at step {start + offset}. Drop the incomplete last batch of an epoch."
                 )
                 raise ValueError(msg)

@@ -57,7 +57,10 @@ def check_callable(fn: Any, name: str, signature: str) -> None:
     """Refuse what cannot be called."""
     if not callable(fn) or isinstance(fn, type):
         what = f"the class {fn.__name__}" if isinstance(fn, type) else type(fn).__name__
-        msg = f"{name} must be a function {signature}; received {what}. Pass the function (or an instance with __call__) itself."
+        msg = (
+            f"{name} must be a function {signature}; received {what}. Pass the function (or an instance with __call__) "
+            "itself."
+        )
         raise TypeError(msg)
 
 
@@ -79,7 +82,8 @@ def optimizer_kind(optimizer: Any) -> str:
         return "least_squares"
     msg = (
         "optimizer must be an Optax gradient transformation or an Optimistix minimiser or least-squares solver; "
-        f"received {type(optimizer).__name__}. Root finders and fixed points minimise nothing: use optimistix.root_find."
+        f"received {type(optimizer).__name__}. Root finders and fixed points minimise nothing: use "
+        "optimistix.root_find."
     )
     raise TypeError(msg)
 

@@ -52,25 +52,28 @@ def fit(
 ) -> FitResult:
     r"""Minimise ``loss_fn(params, batch, key)``: the scan of `run`, driven in compiled blocks from the host.
 
-    Takes the same steps as `run` and adds what needs a host: a progress bar, checkpoints and resuming, Ctrl-C, and iterators of batches. How the steps
-    are divided into blocks does not change the result.
+    Takes the same steps as `run` and adds what needs a host: a progress bar, checkpoints and resuming, Ctrl-C, and
+    iterators of batches. How the steps are divided into blocks does not change the result.
 
     Parameters
     ----------
     loss_fn, params, optimizer, num_steps, key, has_aux, val_fn, val_every, patience, min_delta, track_best
-        As in `run`. Pass the same ``loss_fn`` and ``optimizer`` objects again and nothing compiles again. Arrays that ``loss_fn`` closes over become
-        constants of the program; those in an Equinox module or `jax.tree_util.Partial` are arguments.
+        As in `run`. Pass the same ``loss_fn`` and ``optimizer`` objects again and nothing compiles again. Arrays that
+        ``loss_fn`` closes over become constants of the program; those in an Equinox module or `jax.tree_util.Partial`
+        are arguments.
     batches
-        As in `run`, or an iterable of batches (pytrees of arrays, all of one shape) that live on the host: a list or a loader, gone through again and
-        again, or an iterator, whose end is a status. A resumed run skips as many batches as it has taken: it repeats the original only if the iterable does.
+        As in `run`, or an iterable of batches (pytrees of arrays, all of one shape) that live on the host: a list or a
+        loader, gone through again and again, or an iterator, whose end is a status. A resumed run skips as many batches
+        as it has taken: it repeats the original only if the iterable does.
     block_size
-        Steps between two looks at the host; with an iterable, that many batches are on the device at once. None: about half a second's worth,
-        at most 1000 (32 with an iterable).
+        Steps between two looks at the host; with an iterable, that many batches are on the device at once. None: about
+        half a second's worth, at most 1000 (32 with an iterable).
     progress
         True, False, or None: a bar only when stderr is a terminal.
     checkpoint
-        Folder for the file ``training.ckpt``, replaced atomically. If it holds this run, the run goes on from there and ends with the same bits as an
-        uninterrupted one (same machine and versions). ``num_steps`` may be larger than before.
+        Folder for the file ``training.ckpt``, replaced atomically. If it holds this run, the run goes on from there and
+        ends with the same bits as an uninterrupted one (same machine and versions). ``num_steps`` may be larger than
+        before.
     checkpoint_every
         Steps between checkpoints; None: about a minute. One is written at the end and on Ctrl-C in any case.
     resume
@@ -78,8 +81,8 @@ def fit(
 
     Returns
     -------
-    A `FitResult`; ``result.status`` says how it ended, ``result.params`` are the last good parameters. Ctrl-C returns what there is, with
-    `FitStatus.INTERRUPTED`.
+    A `FitResult`; ``result.status`` says how it ended, ``result.params`` are the last good parameters. Ctrl-C returns
+    what there is, with `FitStatus.INTERRUPTED`.
 
     Raises
     ------
@@ -88,8 +91,9 @@ def fit(
 
     Notes
     -----
-    Host overhead is about 0.2 ms per block. Not under ``jit``, ``vmap`` or ``grad``: use `run`. Whether ``loss_fn`` itself changed since the checkpoint
-    cannot be seen; its parameters, key, optimizer state and stopping rule are compared.
+    Host overhead is about 0.3 ms per block. Not under ``jit``, ``vmap`` or ``grad``: use `run`. Whether ``loss_fn``
+    itself changed since the checkpoint cannot be seen; its parameters, key, optimizer state and stopping rule are
+    compared.
     """
     began = time.perf_counter()
     task, trainable = make_task(
@@ -190,5 +194,8 @@ class _Driver:
 
 def _check_eager(tree: PyTree) -> None:
     if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree)):
-        msg = "fit runs on the host and needs concrete arrays; received traced ones. Inside jit, vmap or grad use training.run."
+        msg = (
+            "fit runs on the host and needs concrete arrays; received traced ones. Inside jit, vmap or grad use "
+            "training.run."
+        )
         raise TypeError(msg)

@@ -25,9 +25,9 @@ class StepOutput(NamedTuple):
 class GradientStep(eqx.Module):
     r"""Gradient, then ``optimizer.update``, then $\theta \leftarrow \theta + u$.
 
-    The loss, its gradient and the loss as a function of the parameters go along as extra arguments, which line searches (`optax.lbfgs`) and
-    loss-aware schedules need and others ignore. With ``deterministic`` (no batches, no key) the value and gradient that a line search
-    ended with are reused instead of computed again.
+    The loss, its gradient and the loss as a function of the parameters go along as extra arguments, which line searches
+    (`optax.lbfgs`) and loss-aware schedules need and others ignore. With ``deterministic`` (no batches, no key) the
+    value and gradient that a line search ended with are reused instead of computed again.
     """
 
     optimizer: optax.GradientTransformation

@@ -22,7 +22,10 @@ class Objective(eqx.Module):
         if not self.has_aux:
             return out, None
         if not (isinstance(out, tuple) and len(out) == 2):
-            msg = f"With has_aux=True, loss_fn must return a pair (loss, aux); received {type(out).__name__}. Return (loss, aux) or drop has_aux."
+            msg = (
+                f"With has_aux=True, loss_fn must return a pair (loss, aux); received {type(out).__name__}. Return "
+                "(loss, aux) or drop has_aux."
+            )
             raise TypeError(msg)
         return out[0], jax.tree.map(jnp.asarray, out[1])
 
@@ -36,7 +39,10 @@ def as_scalar(value: Any, name: str) -> Array:
     """``value`` as a floating-point array of shape (), or an error that says what is wrong with it."""
     if not (hasattr(value, "shape") or isinstance(value, (bool, int, float, complex))):
         hint = "Pass has_aux=True for (loss, aux)" if isinstance(value, tuple) else "Return one number"
-        msg = f"{name} must return a scalar; received {type(value).__name__}. {hint}, or hand residuals to a least-squares solver."
+        msg = (
+            f"{name} must return a scalar; received {type(value).__name__}. {hint}, or hand residuals to a "
+            "least-squares solver."
+        )
         raise TypeError(msg)
     value = jnp.asarray(value)
     if value.shape != ():
@@ -45,6 +51,9 @@ def as_scalar(value: Any, name: str) -> Array:
         )
         raise ValueError(msg)
     if not jnp.issubdtype(value.dtype, jnp.floating):
-        msg = f"{name} must return a real floating-point number; received dtype {value.dtype}. Convert it (complex: take .real or abs)."
+        msg = (
+            f"{name} must return a real floating-point number; received dtype {value.dtype}. Convert it (complex: take "
+            ".real or abs)."
+        )
         raise TypeError(msg)
     return value

@@ -10,7 +10,7 @@ def progress_bar(total: int, initial: int, progress: bool | None) -> Iterator[Ca
     """Yield ``report(step, loss)``; it draws on stderr when ``progress`` is True, or None and stderr is a terminal."""
     shown = sys.stderr.isatty() if progress is None else progress
     if not shown:
-        yield lambda step, loss: None
+        yield lambda _step, _loss: None
         return
     import tqdm
 

@@ -13,7 +13,7 @@ from .status import FitStatus
 
 
 class _Target(eqx.Module):
-    """The function that Optimistix works on; its auxiliary output brings back the loss at the accepted point at no cost."""
+    """The function that Optimistix works on; its auxiliary output brings back the loss at the accepted point."""
 
     objective: Objective
     key: Array | None
@@ -36,8 +36,9 @@ class _Target(eqx.Module):
 class SolverStep(eqx.Module):
     r"""``init``, ``step`` and ``terminate`` of an Optimistix solver.
 
-    Least-squares solvers minimise $\tfrac12 \sum r^2$ over the residuals that ``loss_fn`` returns. The solver's state is kept as a flat tuple of its
-    arrays: what is static in it (traced Jacobians) is made again in every trace, so that blocks and checkpoints see arrays only.
+    Least-squares solvers minimise $\tfrac12 \sum r^2$ over the residuals that ``loss_fn`` returns. The solver's state
+    is kept as a flat tuple of its arrays: what is static in it (traced Jacobians) is made again in every trace, so that
+    blocks and checkpoints see arrays only.
     """
 
     solver: Any
@@ -102,7 +103,7 @@ class SolverStep(eqx.Module):
 
 
 def _reports_accepted(solver) -> bool:
-    """Whether the auxiliary output of a step belongs to the point before it; a simplex, for one, hands back a trial point's."""
+    """Whether a step's auxiliary output belongs to the point before it; a simplex hands back that of a trial point."""
     import optimistix as optx
 
     if isinstance(solver, (optx.BestSoFarMinimiser, optx.BestSoFarLeastSquares)):

@@ -17,7 +17,8 @@ class RunResult(eqx.Module):
     params
         After the last update; when the loss or the update became NaN or infinite, the last good ones (see `FitStatus`).
     best_params, best_loss
-        Lowest watched loss (validation loss if there is a ``val_fn``) and its parameters; None unless ``patience``, ``val_fn`` or ``track_best`` asked.
+        Lowest watched loss (validation loss if there is a ``val_fn``) and its parameters; None unless ``patience``,
+        ``val_fn`` or ``track_best`` asked.
     losses
         (num_steps,): loss of the parameters *before* each update; NaN after the run has stopped.
     val_losses
@@ -79,4 +80,5 @@ class FitResult(eqx.Module):
     def __repr__(self) -> str:
         last = f"{self.losses[-1]:.6g}" if len(self.losses) else "none"
         best = "" if self.best_loss is None else f", best_loss={self.best_loss:.6g}"
-        return f"FitResult({self.status.name}, num_steps={self.num_steps}, last loss={last}{best}, elapsed={self.elapsed:.3g} s)"
+        steps = f"num_steps={self.num_steps}, last loss={last}{best}"
+        return f"FitResult({self.status.name}, {steps}, elapsed={self.elapsed:.3g} s)"

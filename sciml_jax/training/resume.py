@@ -23,7 +23,10 @@ class Saver:
     def __init__(self, folder: str | os.PathLike | None, every: int | None, identity: dict[str, Any]):
         self.path = None if folder is None else pathlib.Path(folder) / _FILE
         if self.path is not None and self.path.parent.exists() and not self.path.parent.is_dir():
-            msg = f"checkpoint must be a folder; received the file {os.fspath(folder)!r}. Give a folder; it is made when missing."
+            msg = (
+                f"checkpoint must be a folder; received the file {os.fspath(folder)!r}. Give a folder; it is made when "
+                "missing."
+            )
             raise ValueError(msg)
         self.every = every if self.path is not None else None
         self.identity = identity
@@ -43,10 +46,7 @@ class Saver:
         if self.path is None:
             return
         step = int(state.step)
-        if self.every is None:
-            due = time.monotonic() - self._saved_at > _SECONDS
-        else:
-            due = step % self.every == 0
+        due = time.monotonic() - self._saved_at > _SECONDS if self.every is None else step % self.every == 0
         if (due or now) and step != self._saved_step:
             metadata = {"step": step, "status": int(state.status), "identity": self.identity}
             save_checkpoint(self.path, (state, history[:, :step]), metadata)

@@ -34,21 +34,24 @@ def run(
 ) -> RunResult:
     r"""Minimise ``loss_fn(params, batch, key)`` in one `jax.lax.scan`, without host code.
 
-    $\theta_{k+1} = \theta_k + u(\nabla_\theta L(\theta_k, \mathrm{batch}_k, \mathrm{key}_k))$ for $k = 0 \dots$ ``num_steps`` - 1, where ``optimizer`` defines $u$,
-    $\mathrm{batch}_k$ = ``batches(k)`` and $\mathrm{key}_k$ = ``fold_in(key, k)``. Composes under ``jit``, ``vmap`` (many seeds or starts at once) and
-    ``grad`` (through the whole training, with respect to the start, the data or a learning rate).
+    $\theta_{k+1} = \theta_k + u(\nabla_\theta L(\theta_k, \mathrm{batch}_k, \mathrm{key}_k))$ for $k = 0 \dots$
+    ``num_steps`` - 1, where ``optimizer`` defines $u$, $\mathrm{batch}_k$ = ``batches(k)`` and $\mathrm{key}_k$ =
+    ``fold_in(key, k)``. Composes under ``jit``, ``vmap`` (many seeds or starts at once) and ``grad`` (through the whole
+    training, with respect to the start, the data or a learning rate).
 
     Parameters
     ----------
     loss_fn
-        ``(params, batch, key) -> loss``, or ``-> (loss, aux)`` with ``has_aux``; the loss has shape (). With a least-squares solver the loss is
-        replaced by a pytree of residuals $r$, and $\tfrac12\sum r^2$ is minimised. ``aux`` is a pytree of arrays.
+        ``(params, batch, key) -> loss``, or ``-> (loss, aux)`` with ``has_aux``; the loss has shape (). With a
+        least-squares solver the loss is replaced by a pytree of residuals $r$, and $\tfrac12\sum r^2$ is minimised.
+        ``aux`` is a pytree of arrays.
     params
-        Any pytree, Equinox modules included. Its floating and complex arrays are trained; everything else, Python numbers too, stays as it is.
+        Any pytree, Equinox modules included. Its floating and complex arrays are trained; everything else, Python
+        numbers too, stays as it is.
     optimizer
-        An Optax transformation (`optax.adam(1e-3)`, `optax.lbfgs()`, chains and schedules), or an Optimistix minimiser or least-squares solver
-        (`optimistix.BFGS(rtol, atol)`, `optimistix.LevenbergMarquardt(rtol, atol)`); the latter stop by themselves, take no batches and call
-        ``loss_fn(params, None, key)`` with the same key at every step.
+        An Optax transformation (`optax.adam(1e-3)`, `optax.lbfgs()`, chains and schedules), or an Optimistix minimiser
+        or least-squares solver (`optimistix.BFGS(rtol, atol)`, `optimistix.LevenbergMarquardt(rtol, atol)`); the latter
+        stop by themselves, take no batches and call ``loss_fn(params, None, key)`` with the same key at every step.
     num_steps
         Steps to take at most.
     key
@@ -62,8 +65,8 @@ def run(
     val_every
         Steps between validations.
     patience
-        Stop when the watched loss (validation loss if there is one, else training loss) has not fallen below its best by more than ``min_delta`` for this
-        many steps. None: never.
+        Stop when the watched loss (validation loss if there is one, else training loss) has not fallen below its best
+        by more than ``min_delta`` for this many steps. None: never.
     min_delta
         Smallest fall that counts as an improvement.
     track_best
@@ -71,7 +74,8 @@ def run(
 
     Returns
     -------
-    A `RunResult`. A NaN or infinite loss, gradient or update freezes the run with the last good parameters and a status; nothing raises.
+    A `RunResult`. A NaN or infinite loss, gradient or update freezes the run with the last good parameters and a
+    status; nothing raises.
 
     Raises
     ------
@@ -80,11 +84,16 @@ def run(
 
     Notes
     -----
-    Memory: the state of the optimizer, two copies of the parameters (three with ``best_params``). Reverse mode through the run stores every step: wrap
-    ``loss_fn`` in `jax.checkpoint` when that is too much. `optax.lbfgs` and the Optimistix solvers contain loops that reverse mode cannot pass;
-    forward mode works for the former. `optax.lbfgs` reuses the value and gradient of its line search when there are no batches, key and aux,
-    and evaluates them twice per step otherwise. Inside `vmap` a lane that stopped is computed on and thrown away. A compiled run cannot be interrupted,
-    saved or watched: use `fit`. Optimistix's trust regions (`LevenbergMarquardt`, `Dogleg`) refuse float32 parameters while ``jax_enable_x64`` is on. Use `fit` as well for iterators of host batches.
+    Memory: the state of the optimizer, two copies of the parameters (three with ``best_params``). Reverse mode through
+    the run stores every step: wrap ``loss_fn`` in `jax.checkpoint` when that is too much. Do not differentiate through
+    `optax.lbfgs` and the Optimistix solvers: reverse mode refuses their loops, and forward mode through a line search
+    gave wrong derivatives when tried; `optimistix.minimise` has implicit ones.
+
+    `optax.lbfgs` reuses the value and gradient of its line search when there are no batches, key and aux, and evaluates
+    them twice per step otherwise. Optimistix's trust regions (`LevenbergMarquardt`, `Dogleg`) refuse float32 parameters
+    while ``jax_enable_x64`` is on. Inside ``vmap`` a lane that has stopped is still computed, and discarded.
+
+    A compiled run cannot be interrupted, saved or watched, and takes no iterators of host batches: use `fit` for those.
     """
     task, trainable = make_task(
         loss_fn, params, optimizer, key, batches, has_aux, val_fn, val_every, patience, min_delta, track_best
@@ -124,12 +133,16 @@ def make_task(
     else:
         if batches is not None:
             msg = (
-                f"{type(optimizer).__name__} minimises one fixed function, so batches must be None; received {type(batches).__name__}. "
+                f"{type(optimizer).__name__} minimises one fixed function, so batches must be None; received "
+                f"{type(batches).__name__}. "
                 "Close loss_fn over the whole data, or use an Optax optimizer."
             )
             raise TypeError(msg)
         if any(jnp.iscomplexobj(leaf) for leaf in jax.tree.leaves(trainable)):
-            msg = f"{type(optimizer).__name__} needs real parameters; received complex arrays. Split them into real and imaginary parts."
+            msg = (
+                f"{type(optimizer).__name__} needs real parameters; received complex arrays. Split them into real and "
+                "imaginary parts."
+            )
             raise TypeError(msg)
         method = SolverStep(optimizer, residuals=kind == "least_squares")
     if min_delta < 0 or min_delta != min_delta:

@@ -36,17 +36,31 @@ class FitStatus(enum.IntEnum):
 _MESSAGES = {
     FitStatus.COMPLETED: "all num_steps steps were taken.",
     FitStatus.CONVERGED: "the solver met its rtol and atol.",
-    FitStatus.EARLY_STOP: "the watched loss did not improve by more than min_delta for patience steps; see best_params.",
+    FitStatus.EARLY_STOP: (
+        "the watched loss did not improve by more than min_delta for patience steps; see best_params."
+    ),
     FitStatus.NON_FINITE_LOSS: (
-        "the loss became NaN or infinite; params are the last ones with a finite loss. Lower the learning rate, clip gradients "
+        "the loss became NaN or infinite; params are the last ones with a finite loss. Lower the learning rate, clip "
+        "gradients "
         "(optax.clip_by_global_norm), or look for log, sqrt or division at the edge of their domain in loss_fn."
     ),
     FitStatus.NON_FINITE_UPDATE: (
         "the loss is finite, but its gradient or the optimizer's update is not; params are those it was computed at. "
-        "Look for jnp.where over an invalid branch, sqrt or norm at 0 in loss_fn, or clip gradients (optax.clip_by_global_norm)."
+        "Look for jnp.where over an invalid branch, sqrt or norm at 0 in loss_fn, or clip gradients "
+        "(optax.clip_by_global_norm)."
     ),
-    FitStatus.SOLVER_FAILED: "the Optimistix solver reported a failure (singular or non-finite step). Try another solver, scaling or start.",
-    FitStatus.MAX_STEPS: "the solver did not meet its rtol and atol in num_steps steps. Raise num_steps or loosen the tolerances.",
-    FitStatus.INTERRUPTED: "stopped by the keyboard; params are those of the last finished block. Call again with the same checkpoint to go on.",
-    FitStatus.OUT_OF_BATCHES: "the iterator of batches ended before num_steps. Give a list or a callable step -> batch to go through the data again.",
+    FitStatus.SOLVER_FAILED: (
+        "the Optimistix solver reported a failure (singular or non-finite step). Try another solver, scaling or start."
+    ),
+    FitStatus.MAX_STEPS: (
+        "the solver did not meet its rtol and atol in num_steps steps. Raise num_steps or loosen the tolerances."
+    ),
+    FitStatus.INTERRUPTED: (
+        "stopped by the keyboard; params are those of the last finished block. Call again with the same checkpoint to "
+        "go on."
+    ),
+    FitStatus.OUT_OF_BATCHES: (
+        "the iterator of batches ended before num_steps. Give a list or a callable step -> batch to go through the "
+        "data again."
+    ),
 }

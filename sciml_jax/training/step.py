@@ -1,4 +1,4 @@
-"""The training step that `run` and `fit` share: one update, the guard against NaN, the best parameters, early stopping."""
+"""The step that `run` and `fit` share: one update, the guard against NaN, the best parameters, early stopping."""
 
 import dataclasses
 from collections.abc import Callable
@@ -75,8 +75,8 @@ def scan_steps(
 ) -> tuple[TrainState, Array, Array]:
     """Take steps until ``state.step == stop``, at most ``length``; idle once the status is set.
 
-    Returns the state, the losses (length,) and the validation losses (length,), NaN where there is none. Number and contents of the steps do not
-    change the compiled body, so any division into blocks gives the same bits.
+    Returns the state, the losses (length,) and the validation losses (length,), NaN where there is none. Number and
+    contents of the steps do not change the compiled body, so any division into blocks gives the same bits.
     """
 
     def step(state):
@@ -97,9 +97,10 @@ def scan_steps(
 
 
 def _vary_alike(step: Callable, state: TrainState) -> tuple[TrainState, Any]:
-    """Inside `shard_map`, a loop's carry must vary over the same mesh axes from the start as after a step: cast what must be, and no more.
+    """The state cast to vary over the mesh axes it varies over after a step, and the shapes of a step's outputs.
 
-    Returns the state and the shapes of what a step puts out.
+    Inside `shard_map` a loop's carry must have one type throughout. No axis more than needed: parameters that stay
+    equal on all devices must remain provably so.
     """
     while True:
         after, outputs = jax.eval_shape(step, state)
@@ -145,13 +146,15 @@ def _keep_good(state: TrainState, out: StepOutput, finite, status):
 
 
 def _watch(task: Task, state: TrainState, loss):
-    """The best parameters after this evaluation, the validation loss (NaN when not due), and whether patience has run out."""
+    """The best parameters so far, the validation loss (NaN when not due), and whether patience has run out."""
     settings = task.settings
     val, due = jnp.full((), jnp.nan, loss.dtype), True
     if task.val_fn is not None:
         due = state.step % settings.val_every == 0
         struct = jax.eval_shape(lambda: _validation(task, state.params))
-        val = lax.cond(due, lambda p: _validation(task, p), lambda p: jnp.full((), jnp.nan, struct.dtype), state.params)
+        val = lax.cond(
+            due, lambda p: _validation(task, p), lambda _p: jnp.full((), jnp.nan, struct.dtype), state.params
+        )
     if state.best is None:
         return None, val, False
     watched = loss if task.val_fn is None else val

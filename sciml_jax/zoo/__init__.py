@@ -12,16 +12,20 @@ One file per problem: its vector field is a plain function of `(t, y, args)`, ea
 - `lynx_hare`, `LynxHare`: the Hudson's Bay Company's pelt counts, 1900-1920
 """
 
-from .catalog import all_problems as all_problems, with_tag as with_tag
+from .catalog import all_problems as all_problems
+from .catalog import with_tag as with_tag
 from .hires import hires as hires
 from .linear_oscillator import linear_oscillator as linear_oscillator
 from .lorenz import lorenz as lorenz
 from .lotka_volterra import lotka_volterra as lotka_volterra
-from .lynx_hare import LynxHare as LynxHare, lynx_hare as lynx_hare
+from .lynx_hare import LynxHare as LynxHare
+from .lynx_hare import lynx_hare as lynx_hare
 from .modulated_hopf import modulated_hopf as modulated_hopf
 from .oregonator import oregonator as oregonator
 from .pleiades import pleiades as pleiades
 from .pollution import pollution as pollution
-from .problem import TAGS as TAGS, ZooProblem as ZooProblem
+from .problem import TAGS as TAGS
+from .problem import ZooProblem as ZooProblem
 from .robertson import robertson as robertson
-from .van_der_pol import van_der_pol as van_der_pol, van_der_pol_scaled as van_der_pol_scaled
+from .van_der_pol import van_der_pol as van_der_pol
+from .van_der_pol import van_der_pol_scaled as van_der_pol_scaled

@@ -7,10 +7,10 @@ from ..equations import ODEProblem
 from .problem import ZooProblem, select_references
 
 REFERENCES = {
-    0.5: (1e-13, [6.5031599718707, -8.4870160084277, 38.073477787372]),
-    1.0: (1e-13, [-9.408450567056, -9.0961990711865, 28.581627624392]),
-    5.0: (1e-12, [-6.9745704726848, -7.0210608908225, 25.119616492128]),
-    10.0: (1e-12, [-5.8576853824241, -5.8310824864261, 23.932132987028]),
+    0.5: (1e-15, [6.50315997187070497, -8.48701600842769069, 38.0734777873723907]),
+    1.0: (1e-15, [-9.40845056705603606, -9.09619907118647917, 28.5816276243923386]),
+    5.0: (1e-14, [-6.97457047268481888, -7.02106089082253155, 25.1196164921275943]),
+    10.0: (1e-14, [-5.85768538242409124, -5.83108248642610320, 23.9321329870275644]),
 }
 
 
@@ -28,7 +28,7 @@ def lorenz(t1: float = 10.0) -> ZooProblem:
 
     References
     ----------
-    Lorenz, J. Atmos. Sci. 20 (1963) 130-141. Reference values: extrapolation in extended precision.
+    Lorenz, J. Atmos. Sci. 20 (1963) 130-141. Reference values: Gragg extrapolation in extended precision.
     """
     references, accuracy = select_references(REFERENCES, t1)
     return ZooProblem(

@@ -30,15 +30,13 @@ def lotka_volterra(t1: float = 10.0) -> ZooProblem:
 
     References
     ----------
-    Lotka, Elements of Physical Biology (1925). Reference value: a Taylor series in extended precision.
+    Lotka, Elements of Physical Biology (1925). Reference value: computed in extended precision.
     """
     references, accuracy = select_references(REFERENCES, t1)
     return ZooProblem(
         name="lotka_volterra",
         tags=frozenset({"nonstiff", "small", "autonomous", "conservative", "oscillatory", "ecology"}),
-        problem=ODEProblem(
-            lotka_volterra_field, jnp.asarray([1.0, 1.0]), 0.0, t1, jnp.asarray([1.5, 1.0, 3.0, 1.0])
-        ),
+        problem=ODEProblem(lotka_volterra_field, jnp.asarray([1.0, 1.0]), 0.0, t1, jnp.asarray([1.5, 1.0, 3.0, 1.0])),
         source="Lotka, Elements of Physical Biology, 1925",
         references=references,
         accuracy=accuracy,

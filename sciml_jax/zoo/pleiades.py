@@ -1,4 +1,4 @@
-"""Seven stars in a plane under gravity (Hairer, Nørsett, Wanner 1993): quasi-collisions, hence steps of very unequal size."""
+"""Seven stars in a plane under gravity (Hairer, Nørsett, Wanner 1993): quasi-collisions, steps of very unequal size."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +15,7 @@ INITIAL_STATE = [
 ]
 REFERENCES = {
     3.0: (
-        1e-12,
+        1e-14,
         [
             *(0.3706139143970502, 3.237284092057233, -3.222559032418324, 0.6597091455775310),
             *(0.3425581707156584, 1.562172101400631, -0.7003092922212495),
@@ -72,7 +72,7 @@ def pleiades(t1: float = 3.0) -> ZooProblem:
     References
     ----------
     Hairer, Nørsett, Wanner, Solving Ordinary Differential Equations I (1993), II.10; values from the Test Set for IVP
-    Solvers (Mazzia, Magherini 2008), confirmed by extrapolation in extended precision.
+    Solvers (Mazzia, Magherini 2008), confirmed by collocation in extended precision.
     """
     references, accuracy = select_references(REFERENCES, t1)
     return ZooProblem(

@@ -21,7 +21,7 @@ def test_an_epoch_visits_every_sample_at_most_once_and_reshuffles(size, batch):
 
 @pytest.mark.parametrize("size", [5, 8])
 def test_every_sample_lands_everywhere_equally_often(size):
-    """Chi-square over (position, sample) pairs in 4000 epochs; (size - 1)^2 degrees of freedom, limit five standard deviations."""
+    """Chi-square over (position, sample) in 4000 epochs; (size - 1)^2 degrees of freedom, limit five deviations."""
     batches = minibatches(np.arange(size), size, key=1)
     orders = np.asarray(jax.jit(jax.vmap(batches))(jnp.arange(4000)))
     counts = np.stack([np.bincount(orders[:, position], minlength=size) for position in range(size)])

@@ -33,6 +33,18 @@ _TOLERANCES = {8: (1e-6, 1e-9), 4: (1e-4, 1e-6), 2: (1e-2, 1e-3)}
 """Default rtol and atol by the number of bytes of a real number of the state."""
 
 
+def default_tolerances(y0: Any) -> tuple[float, float]:
+    """Default rtol and atol for a state, by its least precise leaf."""
+    sizes = [jnp.finfo(leaf.dtype).dtype.itemsize for leaf in jax.tree_util.tree_leaves(y0)]
+    return _TOLERANCES[min(sizes)]
+
+
+def time_dtype(problem: Any) -> Any:
+    """The dtype of time: Python floats follow the state, arrays keep at least their own."""
+    reals = [jnp.finfo(leaf.dtype).dtype for leaf in jax.tree_util.tree_leaves(problem.y0)]
+    return jnp.result_type(problem.t0, problem.t1, *reals)
+
+
 def run(
     problem: Any,
     method: Any,
@@ -68,7 +80,7 @@ def _run(config: Static, dynamic: Any) -> Solution:
     static, method, max_steps = config.tree
     problem, saveat, controller, rtol, atol, dt0 = combine(dynamic, static)
     t0, t1, save_ts = _times(problem, saveat)
-    system = System(problem, saveat.fn, t0, method.is_implicit and problem.jacobian is not None)
+    system = System(problem, saveat.fn, t0, method)
     plan = Plan(
         method,
         system,
@@ -200,8 +212,7 @@ def _warn_below_precision(y0, rtol):
 
 
 def _times(problem, saveat):
-    reals = [jnp.finfo(leaf.dtype).dtype for leaf in jax.tree_util.tree_leaves(problem.y0)]
-    dtype = jnp.result_type(problem.t0, problem.t1, *reals)
+    dtype = time_dtype(problem)
     t0, t1 = (jnp.asarray(t, dtype) for t in (problem.t0, problem.t1))
     ts = jnp.zeros(0, dtype) if saveat.ts is None else saveat.ts.astype(dtype)
     return t0, t1, ts
@@ -223,7 +234,7 @@ def _tolerances(rtol, atol, y0, layout):
 
     def spread(value, which):
         if value is None:
-            value = [_TOLERANCES[jnp.finfo(leaf.dtype).dtype.itemsize][which] for leaf in leaves]
+            value = [default_tolerances(leaf)[which] for leaf in leaves]
         elif jax.tree_util.treedef_is_leaf(jax.tree_util.tree_structure(value)):
             value = [value] * len(leaves)
         else:

@@ -7,52 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ...core.callables import Hoisted
-from ...core.tree import describe, is_inexact
+from ...core.tree import describe
 from ...numerics.linear_solve import factorised_solver
 from .layout import Layout
-
-
-class TracedFunction:
-    """A function `(t, y, args)` traced once, to be evaluated on flat operands `(theta, consts, t, y)`.
-
-    `args` and the function's own arrays are operands; so is whatever it closes over.
-    """
-
-    def __init__(self, function: Any, t: Any, y: Any, args: Any, out_dtypes: tuple | None = None):
-        self._out_dtypes = out_dtypes
-        dynamic, static = jax.tree_util.tree_flatten((function, args))
-        is_array = [hasattr(leaf, "dtype") and hasattr(leaf, "shape") for leaf in dynamic]
-        y_leaves, y_tree = jax.tree_util.tree_flatten(y)
-        arrays = [leaf for leaf, keep in zip(dynamic, is_array, strict=True) if keep]
-        others = [None if keep else leaf for leaf, keep in zip(dynamic, is_array, strict=True)]
-
-        def call(arrays, t, *y_leaves):
-            supply = iter(arrays)
-            leaves = [next(supply) if keep else other for keep, other in zip(is_array, others, strict=True)]
-            fn, fn_args = jax.tree_util.tree_unflatten(static, leaves)
-            return fn(t, jax.tree_util.tree_unflatten(y_tree, y_leaves), fn_args)
-
-        self.hoisted = Hoisted(call, arrays, t, *y_leaves)
-        operands = [*self.hoisted.consts, *arrays]
-        self.num_consts = len(self.hoisted.consts)
-        self.is_theta = [is_inexact(leaf) for leaf in operands]
-        self.theta = tuple(leaf for leaf, keep in zip(operands, self.is_theta, strict=True) if keep)
-        self.consts = tuple(leaf for leaf, keep in zip(operands, self.is_theta, strict=True) if not keep)
-
-    @property
-    def out_shape(self) -> Any:
-        """The pytree of shapes and dtypes that the function returns."""
-        return self.hoisted.out_shape
-
-    def __call__(self, theta: tuple, consts: tuple, t: Any, y: tuple) -> tuple:
-        """Evaluate on the leaves of the state; returns the leaves of the result."""
-        inexact, others = iter(theta), iter(consts)
-        operands = [next(inexact) if keep else next(others) for keep in self.is_theta]
-        out = self.hoisted.flat(tuple(operands[: self.num_consts]), *operands[self.num_consts :], t, *y)
-        if self._out_dtypes is None:
-            return out
-        return tuple(leaf.astype(dtype) for leaf, dtype in zip(out, self._out_dtypes, strict=True))
+from .traced import TracedFunction, use_components
 
 
 class Linearisation(NamedTuple):
@@ -82,78 +40,108 @@ class BoundSystem:
 
     def __init__(self, system: "System", theta: tuple, consts: tuple):
         self._system = system
-        self._theta = theta
-        self._consts = consts
+        self._parts = system.parts(theta, consts)
 
     def vector_field(self, t: Any, y: tuple) -> tuple:
         """The right-hand side at `(t, y)`."""
-        theta, consts = self._system.split(self._theta, self._consts)[0]
-        return self._system.vector_field(theta, consts, t, y)
+        return self._system.vector_field(*self._parts[0], t, y)
 
     def observe(self, t: Any, y: tuple) -> tuple:
         """What is saved at `(t, y)`: the state, or `SaveAt(fn=...)` of it."""
-        if self._system.saved_function is None:
+        system = self._system
+        if system.saved_function is None:
             return y
-        theta, consts = self._system.split(self._theta, self._consts)[1]
-        return self._system.saved_function(theta, consts, t, y)
+        leaves = tuple(jax.tree_util.tree_leaves(system.layout.merge(y)))
+        return system.saved_function(*self._parts[1], t, leaves)
 
     def linearise(self, t: Any, y: tuple) -> Linearisation:
         """The Jacobian and the time derivative at `(t, y)`."""
-        if self._system.jacobian is not None:
-            theta, consts = self._system.split(self._theta, self._consts)[2]
-            (jacobian,) = self._system.jacobian(theta, consts, t, y)
-            time_derivative = jax.jvp(lambda t: self.vector_field(t, y), (t,), (jnp.ones_like(t),))[1]
-            return Linearisation(jacobian, time_derivative)
-        flat = concatenate(y)
-        # One batch of directions: every unit vector of the state, and time.
-        size = flat.shape[0]
-        directions = jnp.eye(size + 1, size, dtype=flat.dtype)
-        in_time = jnp.zeros(size + 1, t.dtype).at[size].set(1.0)
-
-        def derivative(direction, time_direction):
-            tangents = (time_direction, split_like(direction, y))
-            return concatenate(jax.jvp(self.vector_field, (t, y), tangents)[1])
-
-        columns = jax.vmap(derivative)(directions, in_time)
-        return Linearisation(columns[:size].T, split_like(columns[size], y))
+        out = self._system.derivatives(*self._parts[2], t, y)
+        if not self._system.layout.components:
+            jacobian, time_derivative = out
+            return Linearisation(jacobian, split_like(time_derivative, y))
+        size = len(y)
+        rows = tuple(tuple(out[size * i : size * (i + 1)]) for i in range(size))
+        in_time = out[size * size :]
+        # Entries that are known while tracing are NumPy scalars: an autonomous problem shows here.
+        autonomous = all(isinstance(entry, np.generic) and entry == 0 for entry in in_time)
+        return Linearisation(rows, None if autonomous else in_time)
 
 
 class System:
-    """The vector field and what is saved, as functions of flat operands."""
+    """The vector field, its derivatives and what is saved, as functions of flat operands.
 
-    def __init__(self, problem: Any, saved_function: Any, t0: Any, use_jacobian: bool):
+    Parameters
+    ----------
+    problem
+        The problem.
+    saved_function
+        `SaveAt(fn=...)`, or None.
+    t0
+        An example of a time.
+    method
+        The method: whether it needs derivatives, and how many evaluations a step has.
+    """
+
+    def __init__(self, problem: Any, saved_function: Any, t0: Any, method: Any):
         args, y0 = problem.args, problem.y0
-        dtypes = tuple(leaf.dtype for leaf in jax.tree_util.tree_leaves(y0))
-        self.vector_field = TracedFunction(problem.vector_field, t0, y0, args, dtypes)
-        _check_vector_field(self.vector_field.out_shape, y0)
-        functions = [self.vector_field]
-        self.saved_function = None
-        self.jacobian = None
+        leaves = jax.tree_util.tree_leaves(y0)
+        traced = TracedFunction(problem.vector_field, t0, y0, args)
+        _check_vector_field(traced.out_shape, y0)
+        derivatives = _derivatives(problem, t0, y0) if method.is_implicit else None
+        components = use_components(traced, derivatives, leaves, method.evaluations_per_step)
+        self.layout = Layout(y0, components)
+        dtypes = tuple(leaf.dtype for leaf in leaves)
+        self.vector_field = traced.with_layout(components, leaves, dtypes)
+        self.derivatives = derivatives and derivatives.with_layout(components, leaves, None, fold_zero_products=True)
+        self.saved_function, self.saved_layout = None, self.layout
         if saved_function is not None:
-            self.saved_function = TracedFunction(saved_function, t0, y0, args)
-            _check_saved(self.saved_function.out_shape)
-        if use_jacobian:
-            self.jacobian = TracedFunction(problem.jacobian, t0, y0, args)
-            _check_jacobian(self.jacobian.out_shape, y0)
-        for function in (self.saved_function, self.jacobian):
-            functions.append(function)
+            saved = TracedFunction(saved_function, t0, y0, args)
+            _check_saved(saved.out_shape)
+            self.saved_function = saved.with_layout(False, leaves, None)
+            self.saved_layout = Layout(saved.out_shape)
+        functions = (self.vector_field, self.saved_function, self.derivatives)
         self._counts = [(len(f.theta), len(f.consts)) if f is not None else (0, 0) for f in functions]
         self.theta = tuple(leaf for f in functions if f is not None for leaf in f.theta)
         self.consts = tuple(leaf for f in functions if f is not None for leaf in f.consts)
-        self.layout = Layout(y0)
-        self.saved_layout = self.layout if saved_function is None else Layout(self.saved_function.out_shape)
 
     def bind(self, theta: tuple, consts: tuple) -> BoundSystem:
         """Fill in the operands."""
         return BoundSystem(self, theta, consts)
 
-    def split(self, theta: tuple, consts: tuple) -> list[tuple[tuple, tuple]]:
-        """The operands of the vector field, of the saved function and of the Jacobian."""
+    def parts(self, theta: tuple, consts: tuple) -> list[tuple[tuple, tuple]]:
+        """The operands of the vector field, of the saved function and of the derivatives."""
         parts, i, j = [], 0, 0
         for num_theta, num_consts in self._counts:
             parts.append((theta[i : i + num_theta], consts[j : j + num_consts]))
             i, j = i + num_theta, j + num_consts
         return parts
+
+
+def _derivatives(problem: Any, t0: Any, y0: Any) -> TracedFunction:
+    """`(t, y, bundle) -> (df/dy, df/dt)`, a matrix and a vector over the concatenated leaves of the state.
+
+    The bundle holds the user's functions beside the arguments, because the arrays inside them must be operands too.
+    """
+    leaves, tree = jax.tree_util.tree_flatten(y0)
+    dtype = jnp.result_type(*leaves)
+
+    def derivatives(t, y, bundle):
+        vector_field, jacobian, args = bundle
+
+        def flat_field(t, flat):
+            y = jax.tree_util.tree_unflatten(tree, split_like(flat, tuple(leaves)))
+            return concatenate(jax.tree_util.tree_leaves(vector_field(t, y, args))).astype(dtype)
+
+        flat = concatenate(jax.tree_util.tree_leaves(y))
+        if jacobian is None:
+            matrix = jax.jacfwd(flat_field, argnums=1)(t, flat)
+        else:
+            matrix = jacobian(t, y, args)
+            _check_jacobian(matrix, y0)
+        return matrix.astype(dtype), jax.jvp(lambda t: flat_field(t, flat), (t,), (jnp.ones_like(t),))[1]
+
+    return TracedFunction(derivatives, t0, y0, (problem.vector_field, problem.jacobian, problem.args))
 
 
 def concatenate(leaves: tuple) -> Any:

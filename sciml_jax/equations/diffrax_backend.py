@@ -1,0 +1,180 @@
+"""Solving through Diffrax: any `diffrax.AbstractSolver` instance is a method of `sj.solve`.
+
+The contract laws of our own methods do not hold here: derivatives are Diffrax's (reverse mode only with its default
+adjoint), and implicit solvers do not work inside `shard_map`.
+"""
+
+from typing import Any, ClassVar
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from ..core.checks import check_instance, check_interval, check_max_steps, check_save_times
+from ..core.method import AbstractMethod
+from ..core.status import Status
+from .controllers import FixedStep, PIDController
+from .engine.run import default_tolerances, raise_on_failure, time_dtype
+from .problem import ODEProblem
+from .saveat import as_saveat
+from .solution import Solution, Stats
+
+
+class DiffraxMethod(AbstractMethod):
+    """A Diffrax solver as a method; `sj.solve` wraps solvers in it by itself.
+
+    Parameters
+    ----------
+    solver
+        An instance such as `diffrax.Kvaerno5()`, for ordinary differential equations with one term.
+    """
+
+    solver: diffrax.AbstractSolver
+
+    problem_types: ClassVar = (ODEProblem,)
+
+    def solve(
+        self,
+        problem: ODEProblem,
+        *,
+        saveat: Any = None,
+        rtol: Any = None,
+        atol: Any = None,
+        dt0: Any = None,
+        max_steps: int | None = 4096,
+        controller: Any = None,
+        adjoint: Any = None,
+        key: Any = None,
+        on_failure: str = "raise",
+    ) -> Solution:
+        """Solve with `diffrax.diffeqsolve`; `adjoint` is a Diffrax adjoint, None its default."""
+        del key
+        saveat = as_saveat(saveat)
+        check_interval(problem.t0, problem.t1)
+        check_max_steps(max_steps)
+        if saveat.ts is not None:
+            check_save_times(saveat.ts, problem.t0, problem.t1)
+        _check_supported(self.solver, problem, adjoint)
+        dtype = time_dtype(problem)
+        t0, t1 = jnp.asarray(problem.t0, dtype), jnp.asarray(problem.t1, dtype)
+        direction = jnp.sign(t1 - t0)
+        solution = diffrax.diffeqsolve(
+            diffrax.ODETerm(problem.vector_field),
+            self.solver,
+            t0,
+            t1,
+            None if dt0 is None else direction * dt0,
+            problem.y0,
+            problem.args,
+            saveat=_saveat(saveat, dtype),
+            stepsize_controller=_controller(self.solver, controller, dt0, rtol, atol, problem),
+            max_steps=max_steps,
+            throw=False,
+            **({} if adjoint is None else {"adjoint": adjoint}),
+        )
+        result = _solution(solution, saveat)
+        if on_failure == "raise":
+            raise_on_failure(result)
+        return result
+
+
+class DiffraxDenseOutput(eqx.Module):
+    """Dense output of a Diffrax solution, evaluated by `sol(t)`."""
+
+    solution: Any
+
+    def evaluate(self, t: Any) -> Any:
+        """The state at one time."""
+        return self.solution.evaluate(t)
+
+
+def _check_supported(solver: Any, problem: Any, adjoint: Any) -> None:
+    name = type(solver).__name__
+    if not (isinstance(solver.term_structure, type) and issubclass(diffrax.ODETerm, solver.term_structure)):
+        msg = (
+            f"`sj.solve` hands Diffrax one vector field; `diffrax.{name}` needs several terms (split or stochastic). "
+            "Call `diffrax.diffeqsolve` with those terms, or choose a solver for ordinary differential equations."
+        )
+        raise TypeError(msg)
+    if problem.mass_matrix is not None:
+        msg = f"Diffrax solvers have no mass matrix; got `mass_matrix` with `diffrax.{name}`. Use one of our methods."
+        raise ValueError(msg)
+    if adjoint is not None:
+        check_instance(adjoint, diffrax.AbstractAdjoint, "adjoint", "diffrax.DirectAdjoint()")
+
+
+def _saveat(saveat: Any, dtype: Any) -> Any:
+    fn = {} if saveat.fn is None else {"fn": saveat.fn}
+    ts = None if saveat.ts is None else saveat.ts.astype(dtype)
+    subs = [diffrax.SubSaveAt(t1=True)]
+    if saveat.t0 or saveat.t1 or ts is not None or saveat.steps is not None:
+        steps = 0 if saveat.steps is None else saveat.steps
+        subs.append(diffrax.SubSaveAt(t0=saveat.t0, t1=saveat.t1, ts=ts, steps=steps, **fn))
+    return diffrax.SaveAt(subs=subs, dense=saveat.dense)
+
+
+def _controller(solver: Any, controller: Any, dt0: Any, rtol: Any, atol: Any, problem: Any) -> Any:
+    if controller is None:
+        adaptive = isinstance(solver, diffrax.AbstractAdaptiveSolver)
+        controller = PIDController() if adaptive else FixedStep()
+    if isinstance(controller, diffrax.AbstractStepSizeController):
+        return controller
+    check_instance(controller, (PIDController, FixedStep), "controller", "sj.PIDController()")  # type: ignore[arg-type]
+    if not controller.is_adaptive:
+        if dt0 is None:
+            msg = f"`dt0` is required with fixed steps; got None with `diffrax.{type(solver).__name__}`. Pass `dt0=0.01`."
+            raise ValueError(msg)
+        native = diffrax.ConstantStepSize()
+    else:
+        defaults = default_tolerances(problem.y0)
+        names = ("pcoeff", "icoeff", "dcoeff", "safety", "factormin", "factormax", "dtmin", "dtmax")
+        native = diffrax.PIDController(
+            rtol=defaults[0] if rtol is None else rtol,
+            atol=defaults[1] if atol is None else atol,
+            **{name: getattr(controller, name) for name in names},
+        )
+    if controller.tstops is None:
+        return native
+    return diffrax.ClipStepSizeController(native, step_ts=controller.tstops)
+
+
+def _solution(solution: Any, saveat: Any) -> Solution:
+    result = solution.result
+    status = jnp.int32(Status.NON_FINITE)
+    for theirs, ours in (
+        (diffrax.RESULTS.successful, Status.SUCCESS),
+        (diffrax.RESULTS.event_occurred, Status.EVENT),
+        (diffrax.RESULTS.max_steps_reached, Status.MAX_STEPS),
+        (diffrax.RESULTS.dt_min_reached, Status.STEP_TOO_SMALL),
+        (diffrax.RESULTS.nonlinear_divergence, Status.SINGULAR),
+        (diffrax.RESULTS.nonlinear_max_steps_reached, Status.SINGULAR),
+        (diffrax.RESULTS.singular, Status.SINGULAR),
+    ):
+        status = jnp.where(result == theirs, jnp.int32(ours), status)
+    done = status <= Status.EVENT
+    last = jax.tree_util.tree_map(lambda leaf: leaf[-1], solution.ys[0])
+    # A failed explicit solve can be reported as a success with an infinite state.
+    finite = jnp.array(True)
+    for leaf in jax.tree_util.tree_leaves(last):
+        finite = finite & jnp.all(jnp.isfinite(leaf))
+    status = jnp.where(done & ~finite, jnp.int32(Status.NON_FINITE), status)
+    y1 = jax.tree_util.tree_map(lambda leaf: jnp.where(done & finite, leaf, jnp.nan), last)
+    ts = ys = None
+    if len(solution.ys) > 1:
+        blank = lambda leaf: jnp.where(jnp.isinf(leaf), jnp.nan, leaf)  # noqa: E731
+        ts, ys = blank(solution.ts[1]), jax.tree_util.tree_map(blank, solution.ys[1])
+    count = lambda name: jnp.asarray(solution.stats[name], jnp.int32)  # noqa: E731
+    unknown = jnp.int32(-1)
+    stats = Stats(
+        count("num_steps"),
+        count("num_accepted_steps"),
+        count("num_rejected_steps"),
+        unknown,
+        unknown,
+        unknown,
+        solution.ts[0][-1],
+        jnp.full_like(solution.ts[0][-1], jnp.nan),
+    )
+    dense = DiffraxDenseOutput(solution) if saveat.dense else None
+    return Solution(ts, ys, y1, status, stats, dense)
