@@ -68,9 +68,13 @@ def _linear_part(plan: Any, operands: Operands, settings: Settings, record: Reco
     inputs, outputs = RealVector(operands), RealVector(plan.empty_outputs(operands, settings))
     size = outputs.size
 
+    # JAX traces the matrix twice, for itself and to transpose it; under jit the second time costs nothing.
+    @jax.jit
+    def unrolled_tangents(operands, settings, record, moves):
+        return jax.jvp(lambda op: unrolled_outputs(plan, op, settings, record), (operands,), (moves,))[1]
+
     def matvec(vector):
-        moves = inputs.unpack(vector[size:])
-        image = jax.jvp(lambda op: unrolled_outputs(plan, op, settings, record), (operands,), (moves,))[1]
+        image = unrolled_tangents(operands, settings, record, inputs.unpack(vector[size:]))
         return jnp.concatenate([vector[:size] - outputs.pack(image), vector[size:]])
 
     def solve(_, rhs):

@@ -35,6 +35,13 @@ class Plan:
         self.carries_f0 = method.carries_f0
         self.detects_stiffness = getattr(method, "detect_stiffness", False) and max_steps is not None
         self.needs_step_index = save_every is not None or dense
+        # Traced once and differentiated once for all its uses; XLA inlines the call.
+        self.replayed_step = jax.jit(self._step)
+        """`(theta, consts, ta, tb, y) -> (y1, dense)`: one accepted step, recomputed from its beginning."""
+
+    def _step(self, theta: tuple, consts: tuple, ta: Any, tb: Any, y: tuple) -> tuple:
+        step = self.method.step(self.system.bind(theta, consts), ta, tb, y, None)
+        return step.y1, step.dense
 
     def evaluations(self, num_steps: Any) -> Any:
         """Evaluations of the vector field in a solve of `num_steps` attempts."""
