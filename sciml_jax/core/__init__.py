@@ -8,6 +8,10 @@
 - `checkpoint`: atomic saving of pytrees without pickle.
 """
 
-from .callables import Function as Function, Hoisted as Hoisted, as_callable as as_callable
-from .method import AbstractMethod as AbstractMethod, AbstractSolution as AbstractSolution
-from .status import SolveError as SolveError, Status as Status
+from .callables import Function as Function
+from .callables import Hoisted as Hoisted
+from .callables import as_callable as as_callable
+from .method import AbstractMethod as AbstractMethod
+from .method import AbstractSolution as AbstractSolution
+from .status import SolveError as SolveError
+from .status import Status as Status

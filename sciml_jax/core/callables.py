@@ -1,7 +1,8 @@
 """One converter for everything callable, and hoisting of closed-over values.
 
-A problem is a pytree and an argument of `jit` and `vmap`, so the functions in it must be pytrees too: Equinox modules and
-`jax.tree_util.Partial` already are (their arrays are traced); a plain function becomes a module that holds it as static.
+A problem is a pytree and an argument of `jit` and `vmap`, so the functions in it must be pytrees too: Equinox modules
+and `jax.tree_util.Partial` already are (their arrays are traced); a plain function becomes a module that holds it as
+static.
 """
 
 from collections.abc import Callable

@@ -12,13 +12,15 @@ import numpy as np
 from .tree import describe, is_concrete
 
 
-def check_instance(value: Any, kind: type, name: str, example: str) -> None:
-    """Refuse anything that is not an instance of `kind`; a class passed instead of an instance gets its own message."""
-    if isinstance(value, type) and issubclass(value, kind):
+def check_instance(value: Any, kinds: type | tuple[type, ...], name: str, example: str) -> None:
+    """Refuse what is not an instance of `kinds`; a class passed instead of an instance gets its own message."""
+    if isinstance(value, type) and issubclass(value, kinds):
         msg = f"`{name}` must be an instance; got the class `{value.__name__}`. Call it: `{value.__name__}()`."
         raise TypeError(msg)
-    if not isinstance(value, kind):
-        msg = f"`{name}` must be a {kind.__name__}, for example `{example}`; got {value!r} of type {type(value).__name__}."
+    if not isinstance(value, kinds):
+        kinds = kinds if isinstance(kinds, tuple) else (kinds,)
+        names = " or ".join(f"`{kind.__name__}`" for kind in kinds)
+        msg = f"`{name}` must be an instance of {names}, such as `{example}`; got {value!r} ({type(value).__name__})."
         raise TypeError(msg)
 
 
@@ -135,7 +137,9 @@ def check_tolerance(value: Any, name: str, state: Any) -> None:
             msg = f"`{name}` must broadcast to the state's leaf of shape {target}; got shape {shape}. Pass a scalar."
             raise ValueError(msg)
     for leaf in leaves:
-        if isinstance(leaf, (str, bool)) or not np.issubdtype(np.result_type(getattr(leaf, "dtype", type(leaf))), np.number):
+        if isinstance(leaf, (str, bool)) or not np.issubdtype(
+            np.result_type(getattr(leaf, "dtype", type(leaf))), np.number
+        ):
             msg = f"`{name}` must be a number; got {leaf!r}. Pass, for example, `{name}=1e-6`."
             raise TypeError(msg)
         if is_concrete(leaf) and not (np.all(np.isfinite(np.asarray(leaf))) and np.all(np.asarray(leaf) >= 0)):

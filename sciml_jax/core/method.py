@@ -23,6 +23,11 @@ class AbstractMethod(eqx.Module):
 
     problem_types: ClassVar[tuple[type, ...]] = ()
 
+    @property
+    def name(self) -> str:
+        """How messages call the method."""
+        return type(self).__name__
+
     @abc.abstractmethod
     def solve(self, problem: Any, *, key: Any = None) -> AbstractSolution:
         """Solve the problem."""

@@ -5,11 +5,12 @@ import enum
 _MESSAGES = {
     0: "the solve reached the end.",
     1: "a terminal event stopped the solve; `y1` is the state at the event.",
-    2: "the maximum number of steps was reached before the end. Increase `max_steps`, loosen `rtol`/`atol`, or, if the "
-    "problem is stiff, use an implicit method such as `sj.Rodas5P()`.",
-    3: "the step size fell below what the time can resolve (or below `dtmin`). The solution may have a singularity, the "
-    "tolerance may be tighter than the dtype can hold, or the vector field may be discontinuous: look at the last "
-    "accepted time in `sol.stats.t_last`, loosen the tolerances, use float64, or pass `tstops` at known discontinuities.",
+    2: "the maximum number of steps was reached before the end. Increase `max_steps`, loosen `rtol`/`atol`, or, if "
+    "the problem is stiff, use an implicit method such as `sj.Rodas5P()`.",
+    3: "the step size fell below what the time can resolve (or below `dtmin`). The solution may have a singularity, "
+    "the tolerance may be tighter than the dtype can hold, or the vector field may be discontinuous: look at the last "
+    "accepted time in `sol.stats.t_last`, loosen the tolerances, use float64, or pass `tstops` at known "
+    "discontinuities.",
     4: "the vector field or the state became NaN or infinite and no smaller step helped. Check the vector field near "
     "`sol.stats.t_last` (division by zero, log or root of a negative number, overflow) and the initial values.",
     5: "an input value was invalid: `t0 == t1`, a non-finite `t0`, `t1` or `y0`, `saveat` times that are unsorted, not "

@@ -71,10 +71,13 @@ def is_concrete(tree: Any) -> bool:
 
 def describe(tree: Any) -> str:
     """A short text for messages: the structure with shapes and dtypes."""
+
     def leaf_text(leaf: Any) -> str:
         if hasattr(leaf, "shape") and hasattr(leaf, "dtype"):
-            return f"{np.dtype(leaf.dtype).name if not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf.dtype}" \
-                   f"[{','.join(map(str, leaf.shape))}]"
+            return (
+                f"{np.dtype(leaf.dtype).name if not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf.dtype}"
+                f"[{','.join(map(str, leaf.shape))}]"
+            )
         return repr(leaf)
 
     leaves, treedef = jax.tree_util.tree_flatten(tree)

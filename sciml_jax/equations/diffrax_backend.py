@@ -32,6 +32,11 @@ class DiffraxMethod(AbstractMethod):
 
     solver: diffrax.AbstractSolver
 
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+        return f"diffrax.{type(self.solver).__name__}"
+
     problem_types: ClassVar = (ODEProblem,)
 
     def solve(
@@ -120,10 +125,12 @@ def _controller(solver: Any, controller: Any, dt0: Any, rtol: Any, atol: Any, pr
         controller = PIDController() if adaptive else FixedStep()
     if isinstance(controller, diffrax.AbstractStepSizeController):
         return controller
-    check_instance(controller, (PIDController, FixedStep), "controller", "sj.PIDController()")  # type: ignore[arg-type]
+    check_instance(controller, (PIDController, FixedStep), "controller", "sj.PIDController()")
     if not controller.is_adaptive:
         if dt0 is None:
-            msg = f"`dt0` is required with fixed steps; got None with `diffrax.{type(solver).__name__}`. Pass `dt0=0.01`."
+            msg = (
+                f"`dt0` is required with fixed steps; got None with `diffrax.{type(solver).__name__}`. Pass `dt0=0.01`."
+            )
             raise ValueError(msg)
         native = diffrax.ConstantStepSize()
     else:

@@ -52,10 +52,14 @@ class SaveAt(eqx.Module):
         fn: Callable | None = None,
     ):
         if steps is not None and (isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 1):
-            msg = f"`SaveAt(steps=k)` saves every k-th step, so k must be a positive integer; got {steps!r}. Pass `steps=1`."
+            msg = (
+                f"`SaveAt(steps=k)` saves every k-th step: k must be a positive integer; got {steps!r}. Pass `steps=1`."
+            )
             raise ValueError(msg)
         if ts is not None and steps is not None:
-            msg = "`SaveAt` takes either `ts` or `steps`; got both. Solve twice, or use `dense=True` and evaluate `sol(ts)`."
+            msg = (
+                "`SaveAt` takes either `ts` or `steps`; got both. Use `steps` with `dense=True` and evaluate `sol(ts)`."
+            )
             raise ValueError(msg)
         if not (t0 or t1 or ts is not None or steps is not None or dense):
             msg = "`SaveAt()` must save something; got nothing. Pass one of `t0`, `t1`, `ts`, `steps`, `dense`."
@@ -75,6 +79,9 @@ def as_saveat(saveat: Any) -> SaveAt:
     if isinstance(saveat, SaveAt):
         return saveat
     if isinstance(saveat, type) or callable(saveat) or isinstance(saveat, (str, dict, bool)):
-        msg = f"`saveat` must be an array of times or an `sj.SaveAt(...)`; got {saveat!r}. Pass, for example, `jnp.linspace(t0, t1, 101)`."
+        msg = (
+            f"`saveat` must be an array of times or an `sj.SaveAt(...)`; got {saveat!r}. "
+            "Pass, for example, `jnp.linspace(t0, t1, 101)`."
+        )
         raise TypeError(msg)
     return SaveAt(ts=saveat)

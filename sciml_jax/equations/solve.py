@@ -89,8 +89,8 @@ def solve(
 
     Notes
     -----
-    Compiled on the first call for given shapes, functions and options; tolerances, times and parameters can change without
-    compiling again. A function that is defined anew for every call is compiled anew.
+    Compiled on the first call for given shapes, functions and options; tolerances, times and parameters can change
+    without compiling again. A function that is defined anew for every call is compiled anew.
     """
     if method is None:
         method = problem.default_method()
@@ -113,7 +113,7 @@ def solve(
     for name, value in given.items():
         if name not in declared and not _is_default(value, _DEFAULTS[name]):
             msg = (
-                f"`{type(method).__name__}` does not take the option `{name}`; got {value!r}. "
+                f"`{method.name}` does not take the option `{name}`; got {value!r}. "
                 f"It takes {', '.join(f'`{option}`' for option in sorted(declared))}."
             )
             raise TypeError(msg)
@@ -130,7 +130,7 @@ def _is_default(value: Any, default: Any) -> bool:
 def _as_method(method: Any) -> AbstractMethod:
     if isinstance(method, diffrax.AbstractSolver):
         return DiffraxMethod(method)
-    check_instance(method, AbstractMethod, "method", "sj.Tsit5()")
+    check_instance(method, (AbstractMethod, diffrax.AbstractSolver), "method", "sj.Tsit5()")
     return method
 
 
@@ -140,5 +140,5 @@ def _check_pair(problem: Any, method: AbstractMethod) -> None:
         raise TypeError(msg)
     if not isinstance(problem, method.problem_types):
         names = ", ".join(kind.__name__ for kind in method.problem_types)
-        msg = f"`{type(method).__name__}` solves {names}; got {type(problem).__name__}. Choose a method for that problem."
+        msg = f"`{method.name}` solves {names}; got {type(problem).__name__}. Choose a method for that problem."
         raise TypeError(msg)

@@ -10,12 +10,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Int, Inexact
+from jaxtyping import Array, Inexact, Int
 
 from .loops import vary_like
 
 LAPACK_SIZE = 48
-"""From this size on LAPACK wins on a CPU: its blocked updates outweigh the cost of dispatching the loop's operations."""
+"""From this size on LAPACK wins on a CPU: its blocked updates outweigh the cost of dispatching the loop's operations.
+"""
 
 
 class DenseLU(NamedTuple):

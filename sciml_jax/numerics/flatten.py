@@ -11,8 +11,8 @@ class RealVector:
     """Pack trees shaped like an example into one real vector: complex leaves as real and imaginary parts.
 
     The vector's dtype is the widest real dtype among the leaves. `pack` and `unpack` act on values and tangents;
-    `unpack_cotangent` and `pack_cotangent` are the transposes of `pack` and `unpack`, which differ for complex leaves by
-    the sign of the imaginary part.
+    `unpack_cotangent` and `pack_cotangent` are the transposes of `pack` and `unpack`, which differ for complex leaves
+    by the sign of the imaginary part.
     """
 
     def __init__(self, example: Any):

@@ -1,7 +1,7 @@
 """Solve small and moderate dense systems repeatedly with one factorisation, differentiably.
 
-The derivative is the linear system's own, `dx = A^-1 (db - dA x)`: it reuses the factors and never differentiates through
-the elimination.
+The derivative is the linear system's own, `dx = A^-1 (db - dA x)`: it reuses the factors and never differentiates
+through the elimination.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,8 @@
 """Loops that work inside `shard_map` with its default varying-axes check.
 
-Inside `shard_map` every value carries the set of mesh axes over which it may differ. A loop whose initial carry is a plain
-constant but whose body mixes in sharded data changes type on the way and is refused. Casting the initial carry to the union
-of the axes of all that enters the loop cures it; outside `shard_map` nothing happens.
+Inside `shard_map` every value carries the set of mesh axes over which it may differ. A loop whose initial carry is a
+plain constant but whose body mixes in sharded data changes type on the way and is refused. Casting the initial carry to
+the union of the axes of all that enters the loop cures it; outside `shard_map` nothing happens.
 """
 
 from collections.abc import Callable

@@ -44,7 +44,7 @@ def hires_receptor(t: ArrayLike, y: Float[Array, "8"], args: Float[Array, "10"])
 def hires(t1: float = 321.8122) -> ZooProblem:
     """The HIRES problem, eight components, from (1, 0, ..., 0, 0.0057).
 
-    Moderately stiff (eigenvalues to about -100): explicit methods finish, at ten or more times the cost.
+    Moderately stiff (eigenvalues to about -210): explicit methods finish, after some 10,000 steps limited by stability.
 
     References
     ----------

@@ -34,10 +34,6 @@ def linear_oscillator(t1: float = 10.0) -> ZooProblem:
 
     Every sensitivity is known. Being linear and autonomous it does not see most order conditions of a Runge-Kutta
     method: measure orders on `modulated_hopf`.
-
-    References
-    ----------
-    Hairer, Nørsett, Wanner, Solving Ordinary Differential Equations I (1993), I.12.
     """
     references, accuracy = select_references(REFERENCES, t1)
     return ZooProblem(

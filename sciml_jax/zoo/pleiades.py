@@ -66,7 +66,7 @@ def pleiades_angular_momentum(t: ArrayLike, y: Float[Array, "28"], args: Float[A
 def pleiades(t1: float = 3.0) -> ZooProblem:
     """Seven stars of masses 1..7 as a first-order system of 28 equations.
 
-    The nearest approaches within t <= 3 force a factor of more than 100 between the largest and the smallest step, so
+    The nearest approaches within t <= 3 force a factor of more than 50 between the largest and the smallest step, so
     fixed steps are a poor choice.
 
     References

@@ -67,7 +67,7 @@ def pollution_sulphur(t: ArrayLike, y: Float[Array, "20"], args: Float[Array, "2
 def pollution(t1: float = 60.0) -> ZooProblem:
     """The chemical part of an air pollution model, t in minutes, concentrations in parts per million.
 
-    Cheap to integrate (smooth after the first second) but badly scaled: y16 is 4e-18 while y8 is 0.3.
+    Badly scaled: y16 is 4e-18 while y8 is 0.3.
 
     References
     ----------

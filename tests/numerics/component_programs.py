@@ -135,6 +135,9 @@ OPERATIONS = {
     "sort": lambda x: jnp.sort(x),
     "argmax": lambda x: x * x[jnp.argmax(x)],
     "solve": lambda x: jnp.linalg.solve(matrix_of(x) + 3 * jnp.eye(x.shape[0], dtype=x.dtype), x),
+    "vmap_set": lambda x: jax.vmap(lambda i, a: jnp.ones_like(x).at[i].set(a))(jnp.arange(x.shape[0])[::-1], x).sum(0),
+    "vmap_slice": lambda x: jax.vmap(lambda i: lax.dynamic_slice(x, (i,), (1,)))(jnp.arange(x.shape[0]) * 2).sum(1),
+    "alternate": lambda x: lax.fori_loop(0, 300, lambda i, c: lax.cond(i % 2 == 0, lambda c: c * 0.99, jnp.sin, c), x),
     "vmap": lambda x: jax.vmap(lambda a: x.at[0].set(a)[0] * x)(x).sum(1),
 }
 FORWARD_ONLY = {"while": converging}

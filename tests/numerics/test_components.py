@@ -15,7 +15,7 @@ from .component_checks import assert_same, componentwise, emitted, point, primit
 from .component_programs import FORWARD_ONLY, OPERATIONS, REVERSE_ONLY, UNCHAINED, lorenz, steep, steep_reverse
 
 # Long recurrences and factorisations round differently by more than a sum does.
-LOOSE = {"long_scan": 64, "scan": 64, "solve": 64}
+LOOSE = {"long_scan": 64, "alternate": 64, "scan": 64, "solve": 64}
 
 
 @pytest.mark.parametrize("name", [*OPERATIONS, *FORWARD_ONLY, *REVERSE_ONLY])
@@ -50,7 +50,7 @@ def test_all_operations_agree_in_single_precision_and_other_lengths(n):
         assert_same(actual[name], value, ulps=LOOSE.get(name, 8))
 
 
-@hypothesis.settings(max_examples=25, deadline=None, derandomize=True, database=None)
+@hypothesis.settings(max_examples=20, deadline=None, derandomize=True, database=None)
 @hypothesis.given(
     names=st.lists(st.sampled_from(sorted(set(OPERATIONS) - UNCHAINED)), min_size=2, max_size=5),
     n=st.integers(1, 4),
@@ -66,7 +66,7 @@ def test_chains_of_operations_agree(names, n, dtype):
     assert_same(jax.jit(componentwise(fn, x))(x)[0], jax.jit(fn)(x), ulps=200)
 
 
-@hypothesis.settings(max_examples=8, deadline=None, derandomize=True, database=None)
+@hypothesis.settings(max_examples=6, deadline=None, derandomize=True, database=None)
 @hypothesis.given(names=st.lists(st.sampled_from(sorted(set(OPERATIONS) - UNCHAINED)), min_size=2, max_size=3))
 def test_jacobians_of_chains_agree_with_zero_products_folded(names):
     def fn(x):
@@ -96,8 +96,8 @@ def test_a_custom_rule_survives_differentiation_and_can_be_dropped():
 
 def test_a_custom_rule_on_a_large_array_is_kept():
     x = point(100)
-    run = componentwise(lambda x: steep(x) * 2, x)
-    np.testing.assert_allclose(jax.grad(lambda x: run(x)[0].sum())(x), 14.0)
+    closed = jax.make_jaxpr(lambda x: steep(x) * 2)(x)
+    np.testing.assert_allclose(jax.grad(lambda x: evaluate(closed, x)[0].sum())(x), 14.0)
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (3, 1), (2, 3), (0, 2), (1, 1, 2)])
@@ -172,7 +172,7 @@ def test_components_are_a_pytree_that_loops_and_lanes_carry():
 def test_it_works_inside_shard_map(check):
     mesh = jax.make_mesh((1,), ("lanes",), axis_types=(jax.sharding.AxisType.Auto,))
     y = jnp.array([[1.0, 2.0, 3.0]])
-    names = ["stack", "set", "matvec", "softplus", "cond", "add_twice", "scan", "pad"]
+    names = ["stack", "set", "matvec", "softplus", "cond", "add_twice", "long_scan", "pad"]
 
     def fn(x):
         for name in names:

@@ -20,8 +20,8 @@ class PIDController(eqx.Module):
     Parameters
     ----------
     pcoeff, icoeff, dcoeff
-        The gains P, I, D. (0, 1, 0) is the classic controller and takes the fewest steps on smooth problems; (0.4, 0.3, 0)
-        is smoother where stability limits the step of an explicit method.
+        The gains P, I, D. (0, 1, 0) is the classic controller and takes the fewest steps on smooth problems; (0.4, 0.3,
+        0) is smoother where stability limits the step of an explicit method.
     safety, factormin, factormax
         Safety factor and bounds of the change per step.
     dtmin, dtmax

@@ -1,15 +1,15 @@
 """The integration as one differentiable function: forward and reverse mode to any order, under every transformation.
 
-The derivative rule is a `custom_jvp` whose linear part, tangents of the operands to tangents of the outputs, is stated as a
-linear system with a known solution,
+The derivative rule is a `custom_jvp` whose linear part, tangents of the operands to tangents of the outputs, is stated
+as a linear system with a known solution,
 
     [ I  -L ] [ dout ]   [ 0  ]
     [ 0   I ] [ dop  ] = [ dop ],
 
 and handed to `lax.custom_linear_solve`: its `solve` is a loop that pushes tangents forward through the record, its
-`transpose_solve` a loop that pulls cotangents back, so both modes have a dynamic number of iterations. JAX differentiates
-the system itself for higher orders through its matrix, which is written as a `scan` over all `max_steps` rows and is run
-only then.
+`transpose_solve` a loop that pulls cotangents back, so both modes have a dynamic number of iterations. JAX
+differentiates the system itself for higher orders through its matrix, which is written as a `scan` over all `max_steps`
+rows and is run only then.
 """
 
 from typing import Any
@@ -37,12 +37,12 @@ def differentiable_integration(plan: Any):
 
     @jax.custom_jvp
     def plain(operands, settings):
-        return _split(plan, integrate(plan, operands, settings))
+        return _split(integrate(plan, operands, settings))
 
     @jax.custom_jvp
     def recorded(operands, settings):
         state, record = integrate_recorded(plan)(operands, settings)
-        return *_split(plan, state), record
+        return *_split(state), record
 
     @plain.defjvp
     def plain_jvp(primals, tangents):
@@ -58,7 +58,7 @@ def differentiable_integration(plan: Any):
 
     if plan.max_steps is None:
         # Without a bound there is no record; forward mode goes through the loop itself.
-        return lambda operands, settings: _split(plan, integrate(plan, operands, settings))
+        return lambda operands, settings: _split(integrate(plan, operands, settings))
     return plain
 
 
@@ -91,7 +91,7 @@ def _linear_part(plan: Any, operands: Operands, settings: Settings, record: Reco
     return outputs.unpack(solved[:size])
 
 
-def _split(plan: Any, state: State) -> tuple[Outputs, tuple]:
+def _split(state: State) -> tuple[Outputs, tuple]:
     outputs = Outputs(state.y, state.saved, state.stepped, state.pieces)
     counts = (state.num_steps, state.num_accepted, state.cursor, state.status)
     info = (state.t, state.h, *(count.astype(state.t.dtype) for count in counts), state.piece_ends)

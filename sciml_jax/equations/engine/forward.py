@@ -86,7 +86,7 @@ def attempt(plan: Any, operands: Operands, settings: Settings, state: State) -> 
     """One attempted step. Must only be called while `state.status` is RUNNING."""
     system = plan.system.bind(operands.theta, settings.consts)
     direction = jnp.sign(lax.stop_gradient(operands.t1 - operands.t0))
-    target, is_end = _next_stop(plan, operands, settings, state)
+    target, is_end = _next_stop(operands, settings, state)
     h, ta = state.h, state.t
     remaining = direction * lax.stop_gradient(target - ta)
     # A step that would leave a sliver of less than a hundredth is stretched to end on the target exactly.
@@ -144,13 +144,11 @@ def integrate(plan: Any, operands: Operands, settings: Settings) -> State:
         running = state.status == RUNNING
         return running if plan.max_steps is None else running & (state.num_steps < plan.max_steps)
 
-    final = while_loop(
-        going, lambda state: attempt(plan, operands, settings, state)[0], init, operands, settings
-    )
+    final = while_loop(going, lambda state: attempt(plan, operands, settings, state)[0], init, operands, settings)
     return finish(plan, operands, settings, final)
 
 
-def _next_stop(plan, operands, settings, state):
+def _next_stop(operands, settings, state):
     """The next time to step on exactly, and whether it is the end."""
     if settings.tstops is None:
         return operands.t1, jnp.array(True)
@@ -230,7 +228,8 @@ def _save_step(plan, system, state, step, tb, accepted):
     row = jnp.where(keep, count // plan.save_every - 1, 0)
     value = (*system.observe(tb, step.y1), tb)
     return tuple(
-        _write(buffer, jnp.where(keep, leaf, buffer[row]), row) for buffer, leaf in zip(state.stepped, value, strict=True)
+        _write(buffer, jnp.where(keep, leaf, buffer[row]), row)
+        for buffer, leaf in zip(state.stepped, value, strict=True)
     )
 
 
@@ -241,8 +240,8 @@ def _write(buffer, value, index):
 def _is_stiff(plan, operands, settings, state):
     """Whether stability limits the step: `h |lambda|` at the end, lambda from one product with the Jacobian.
 
-    Where stability limits an explicit method, its error estimate points along the fast direction and `h |lambda|` sits at
-    the edge of the stability region (about 3); where accuracy limits it, `h |lambda|` is well below.
+    Where stability limits an explicit method, its error estimate points along the fast direction and `h |lambda|` sits
+    at the edge of the stability region (about 3); where accuracy limits it, `h |lambda|` is well below.
     """
     system = plan.system.bind(operands.theta, settings.consts)
     direction = jnp.sign(operands.t1 - operands.t0)

@@ -38,8 +38,6 @@ class Layout:
             size = _size(shape)
             chosen = parts[start : start + size]
             start += size
-            if size == 0:
-                raise AssertionError("a state with an empty leaf is never held as components")
             stacked = jnp.stack(chosen, axis=lead)
             leaves.append(stacked.reshape(stacked.shape[:lead] + shape))
         return jax.tree_util.tree_unflatten(self.treedef, leaves)

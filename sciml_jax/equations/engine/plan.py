@@ -61,7 +61,9 @@ class Plan:
             step = jax.eval_shape(
                 lambda: self.method.step(self.system.bind(operands.theta, settings.consts), t0, t0, y0, None)
             )
-            pieces = jax.tree_util.tree_map(lambda leaf: jnp.zeros((self.max_steps, *leaf.shape), leaf.dtype), step.dense)
+            pieces = jax.tree_util.tree_map(
+                lambda leaf: jnp.zeros((self.max_steps, *leaf.shape), leaf.dtype), step.dense
+            )
             ends = jnp.zeros((self.max_steps, 2), t0.dtype)
         return saved, stepped, pieces, ends
 

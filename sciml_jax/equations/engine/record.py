@@ -8,7 +8,7 @@ from jax import lax
 from jax.custom_batching import custom_vmap
 
 from ...numerics.loops import vary_like, while_loop
-from .forward import RUNNING, Row, State, attempt, finish, start
+from .forward import RUNNING, Row, attempt, finish, start
 
 
 class Record(NamedTuple):
@@ -24,8 +24,8 @@ class Record(NamedTuple):
 def integrate_recorded(plan: Any) -> Any:
     """`(operands, settings) -> (State, Record)`; under `vmap` one loop runs all lanes with a shared step counter.
 
-    Plain `vmap` of a `while_loop` would give each lane its own counter, and every write to the record would become a select
-    over the whole buffer.
+    Plain `vmap` of a `while_loop` would give each lane its own counter, and every write to the record would become a
+    select over the whole buffer.
     """
 
     @custom_vmap

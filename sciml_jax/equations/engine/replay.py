@@ -1,8 +1,8 @@
 """Derivatives by replaying the recorded steps with their sizes held fixed.
 
-The derivative of the discrete solution: `y_(n+1) = Phi(t_n, t_(n+1), y_n, theta)` with the times frozen, except that the
-first step begins at `t0` and the last one ends at `t1`. Tangents are pushed forward, cotangents pulled back, by loops over
-the recorded rows that recompute each step; only the states are stored.
+The derivative of the discrete solution: `y_(n+1) = Phi(t_n, t_(n+1), y_n, theta)` with the times frozen, except that
+the first step begins at `t0` and the last one ends at `t1`. Tangents are pushed forward, cotangents pulled back, by
+loops over the recorded rows that recompute each step; only the states are stored.
 """
 
 from typing import Any, NamedTuple
@@ -15,7 +15,6 @@ from jax.custom_batching import custom_vmap
 from ...numerics.loops import vary_like, while_loop
 from .forward import sample
 from .operands import Operands, Settings
-from .record import Record
 
 
 class Outputs(NamedTuple):
@@ -75,10 +74,13 @@ def _push_forward(plan, operands, settings, record, tangents):
         if plan.save_every is not None:
             row = (accepted + 1) // plan.save_every - 1
             keep = active & ((accepted + 1) % plan.save_every == 0)
-            value = jax.jvp(lambda *args: _observed(plan, settings, *args), (operands, safe_tb, y1), (tangents, dtb, dy1))[1]
+            value = jax.jvp(
+                lambda *args: _observed(plan, settings, *args), (operands, safe_tb, y1), (tangents, dtb, dy1)
+            )[1]
             row = jnp.where(keep, row, 0)
             stepped = tuple(
-                _write(buffer, jnp.where(keep, leaf, buffer[row]), row) for buffer, leaf in zip(stepped, value, strict=True)
+                _write(buffer, jnp.where(keep, leaf, buffer[row]), row)
+                for buffer, leaf in zip(stepped, value, strict=True)
             )
         if plan.dense:
             pieces = jax.tree_util.tree_map(
@@ -130,7 +132,7 @@ def _pull_back(plan, operands, settings, record, cotangents):
             return cursor, _add(total, ct_operands), ct_ends, _add(ct_y, ct_y1), _add(ct_dense, ct_piece)
 
         if plan.num_save:
-            pending = lambda carry: active & _was_saved(plan, operands, carry[0], ta)  # noqa: E731
+            pending = lambda carry: active & _was_saved(operands, carry[0], ta)  # noqa: E731
             carry = (cursor, total, ct_ends, ct_y, ct_dense)
             cursor, total, ct_ends, ct_y, ct_dense = while_loop(pending, unsave, carry, operands, ta, tb)
         ct_ta, ct_tb, ct_y0, ct_operands = pull((ct_y, ct_dense))
@@ -165,8 +167,8 @@ def _is_pending(plan, operands, cursor, tb):
     return (cursor < plan.num_save) & (direction * time <= direction * tb)
 
 
-def _was_saved(plan, operands, cursor, ta):
-    """Whether the save time before `cursor` lies in the step that begins at `ta` (the first step includes t0 itself)."""
+def _was_saved(operands, cursor, ta):
+    """Whether the save time before `cursor` lies in the step from `ta` (the first step includes t0 itself)."""
     direction = jnp.sign(operands.t1 - operands.t0)
     time = operands.save_ts[jnp.maximum(cursor - 1, 0)]
     return (cursor > 0) & ((direction * time > direction * ta) | (ta == operands.t0))

@@ -24,7 +24,6 @@ from ..controllers import FixedStep, PIDController
 from ..saveat import as_saveat
 from ..solution import DenseOutput, Solution, Stats
 from .differentiable import differentiable_integration
-from .layout import Layout
 from .operands import Operands, Settings
 from .plan import Plan
 from .system import System
@@ -148,15 +147,18 @@ def _solution(plan, saveat, operands, settings, outputs, info) -> Solution:
 def _checked_controller(method: Any, controller: Any, dt0: Any) -> Any:
     if controller is None:
         controller = FixedStep() if method.error_order is None else PIDController()
-    if isinstance(controller, type):
-        check_instance(controller, controller, "controller", "sj.PIDController()")
-    check_instance(controller, (PIDController, FixedStep), "controller", "sj.PIDController()")  # type: ignore[arg-type]
+    check_instance(controller, (PIDController, FixedStep), "controller", "sj.PIDController()")
     name = type(method).__name__
     if controller.is_adaptive and method.error_order is None:
-        msg = f"`{name}` has no error estimate, so its step cannot adapt; got a PIDController. Pass `dt0` and `sj.FixedStep()`."
+        msg = (
+            f"`{name}` has no error estimate, so its step cannot adapt; got a PIDController. "
+            "Pass `dt0` and `sj.FixedStep()`."
+        )
         raise ValueError(msg)
     if not controller.is_adaptive and dt0 is None:
-        msg = f"`dt0` is required with fixed steps (`{name}`); got None. Pass the size of a step, for example `dt0=0.01`."
+        msg = (
+            f"`dt0` is required with fixed steps (`{name}`); got None. Pass the size of a step, for example `dt0=0.01`."
+        )
         raise ValueError(msg)
     return controller
 
@@ -178,7 +180,7 @@ def _check_options(problem, method, saveat, rtol, atol, dt0, max_steps, controll
         msg = f"`on_failure` must be 'raise' or 'status'; got {on_failure!r}. With 'status', look at `sol.status`."
         raise ValueError(msg)
     if max_steps is None and (saveat.steps is not None or saveat.dense):
-        msg = "`SaveAt(steps=...)` and `SaveAt(dense=True)` need buffers of a known length; got `max_steps=None`. Pass a number."
+        msg = "`SaveAt(steps=...)` and `SaveAt(dense=True)` need buffers of a known length; got `max_steps=None`."
         raise ValueError(msg)
     _check_capabilities(problem, method)
     _warn_below_precision(problem.y0, rtol)
@@ -187,7 +189,9 @@ def _check_options(problem, method, saveat, rtol, atol, dt0, max_steps, controll
 def _check_capabilities(problem, method):
     name = type(method).__name__
     if problem.mass_matrix is not None:
-        msg = f"`{name}` solves `y' = f` without a mass matrix; got `mass_matrix`. Multiply by its inverse if it has one."
+        msg = (
+            f"`{name}` solves `y' = f` without a mass matrix; got `mass_matrix`. Multiply by its inverse if it has one."
+        )
         raise ValueError(msg)
     leaves = jax.tree_util.tree_leaves(problem.y0)
     if method.is_implicit and any(jnp.issubdtype(leaf.dtype, jnp.complexfloating) for leaf in leaves):
@@ -258,7 +262,11 @@ def _step_sizes(controller, dt0, t0):
     """First, smallest and largest step size as arrays, and whether a given one is not positive."""
     bad = jnp.array(False)
     sizes = []
-    for value, default in ((dt0, jnp.nan), (getattr(controller, "dtmin", None), 0.0), (getattr(controller, "dtmax", None), jnp.inf)):
+    for value, default in (
+        (dt0, jnp.nan),
+        (getattr(controller, "dtmin", None), 0.0),
+        (getattr(controller, "dtmax", None), jnp.inf),
+    ):
         if value is not None:
             bad = bad | ~(jnp.asarray(value) > 0)
         sizes.append(jnp.asarray(default if value is None else value, t0.dtype))

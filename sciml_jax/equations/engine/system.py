@@ -171,7 +171,7 @@ def _check_vector_field(out: Any, y0: Any) -> None:
     for a, b in zip(jax.tree_util.tree_leaves(out), jax.tree_util.tree_leaves(y0), strict=True):
         if jnp.promote_types(a.dtype, b.dtype) != b.dtype:
             msg = (
-                f"`vector_field(t, y, args)` must return the dtype of the state; got {a.dtype} for a state of {b.dtype}. "
+                f"`vector_field(t, y, args)` must return the dtype of the state, {b.dtype}; got {a.dtype}. "
                 f"Convert `y0` (and `args`) to {jnp.promote_types(a.dtype, b.dtype)}, or the result to {b.dtype}."
             )
             raise TypeError(msg)

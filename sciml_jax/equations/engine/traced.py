@@ -29,8 +29,8 @@ MAX_OPERAND_SIZE = 32
 class TracedFunction:
     """A function `(t, y, args)` traced once, to be evaluated as `(theta, consts, t, y) -> leaves`.
 
-    `theta` are its inexact operands and `consts` the others: the arrays in `args`, the function's own arrays, and whatever
-    it closes over.
+    `theta` are its inexact operands and `consts` the others: the arrays in `args`, the function's own arrays, and
+    whatever it closes over.
     """
 
     def __init__(self, function: Any, t: Any, y: Any, args: Any):
@@ -53,7 +53,7 @@ class TracedFunction:
         self._components = False
 
     def with_layout(self, components: bool, y_leaves: list, dtypes: tuple | None, fold_zero_products: bool = False):
-        """This function for a state held as leaves or as components; results are cast to `dtypes`, one per leaf."""
+        """The function for a state held as leaves or as components; results are cast to `dtypes`, one per leaf."""
         self = copy.copy(self)
         self._components = components
         self._y_shapes = [(leaf.shape, leaf.dtype) for leaf in y_leaves]
@@ -70,7 +70,11 @@ class TracedFunction:
         operands = self._assemble(theta, consts)
         if not self._components:
             out = self._hoisted(*operands, t, *y)
-            return out if self._dtypes is None else tuple(_cast(leaf, d) for leaf, d in zip(out, self._dtypes, strict=True))
+            return (
+                out
+                if self._dtypes is None
+                else tuple(_cast(leaf, d) for leaf, d in zip(out, self._dtypes, strict=True))
+            )
         state = _grouped(y, self._y_shapes)
         out = evaluate(self.jaxpr, *operands, t, *state, fold_zero_products=self._fold)
         entries = []

@@ -10,17 +10,17 @@ import jax.numpy as jnp
 from jax import lax
 
 from ...numerics.loops import vary_like
+from .forward import sample
 from .operands import Operands, Settings
 from .record import Record
 from .replay import Outputs, _observed, replayed_step
-from .forward import sample
 
 
 def unrolled_outputs(plan: Any, operands: Operands, settings: Settings, record: Record) -> Outputs:
     """The outputs recomputed from `operands` on the recorded times; costs `max_steps` iterations.
 
-    The states are recomputed from `y0` instead of being read from the record, so that derivatives of any order see every
-    dependence.
+    The states are recomputed from `y0` instead of being read from the record, so that derivatives of any order see
+    every dependence.
     """
     length = plan.max_steps
     index = jnp.arange(length)

@@ -1,4 +1,7 @@
-"""The protocol of one-step methods: what a method must say so that the engine can run, save, batch and differentiate it."""
+"""The protocol of one-step methods.
+
+What a method must say so that the engine can run, save, batch and differentiate it.
+"""
 
 import abc
 from typing import Any, ClassVar, NamedTuple

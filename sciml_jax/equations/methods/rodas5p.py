@@ -84,8 +84,8 @@ class Rodas5P(AbstractRosenbrock):
     """Rodas5P: order 5, L-stable, stiffly accurate, eight stages, dense output of order 4. For stiff problems.
 
     One Jacobian (forward mode), one factorisation and eight solves per step, no Newton iteration. Best for `rtol` of
-    1e-3 to 1e-8 and up to about a hundred unknowns (the Jacobian is dense). For a non-stiff problem use `Tsit5`. The state
-    must be real.
+    1e-3 to 1e-8 and up to about a hundred unknowns (the Jacobian is dense). For a non-stiff problem use `Tsit5`. The
+    state must be real.
 
     References
     ----------

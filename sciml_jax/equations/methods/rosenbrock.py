@@ -26,9 +26,9 @@ class RosenbrockTableau(NamedTuple):
 class AbstractRosenbrock(AbstractOneStepMethod):
     """A stiffly accurate Rosenbrock method whose last stage is the error estimate.
 
-    Stage i solves `(I/(gamma h) - J) u_i = f(t + c_i h, y + sum_j a_ij u_j) + sum_j C_ij u_j / h + d_i h df/dt`, with the
-    exact Jacobian `J = df/dy` and `df/dt` at the beginning of the step. The solution is the last stage's argument plus
-    its increment.
+    Stage i solves `(I/(gamma h) - J) u_i = f(t + c_i h, y + sum_j a_ij u_j) + sum_j C_ij u_j / h + d_i h df/dt`, with
+    the exact Jacobian `J = df/dy` and `df/dt` at the beginning of the step. The solution is the last stage's argument
+    plus its increment.
     """
 
     tableau: ClassVar[RosenbrockTableau]
@@ -46,10 +46,8 @@ class AbstractRosenbrock(AbstractOneStepMethod):
         argument = y
         for node, row, coupling, d in zip(table.c, table.a, table.coupling, table.d, strict=True):
             argument = linear_combination(y, None, row, stages) if stages else y
-            if stages or f0 is None:
-                rhs = system.vector_field(tb if node == 1.0 else ta + node * h, argument)
-            else:
-                rhs = f0
+            t = tb if node == 1.0 else ta + node * h
+            rhs = system.vector_field(t, argument) if stages or f0 is None else f0
             if stages:
                 rhs = linear_combination(rhs, inverse_h, coupling, stages)
             if d != 0.0 and linearised.time_derivative is not None:

@@ -40,7 +40,8 @@ def evaluate(
         What ``jax.make_jaxpr(fn)(*example_args)`` returns.
     args
         One per input. A `Components` enters as scalars; an array stays an array until it meets components.
-        Pass the state as components; pass the weights of a network as arrays.
+        Pass the state and a handful of parameters as components, unpacked outside the loop (an array that meets
+        components is sliced where it does); pass the weights of a network as arrays.
     fold_zero_products
         Take ``0 * x`` to be 0 for a zero that is known while tracing. Right for Jacobians from ``jax.jacfwd``, whose
         tangents hold structural zeros; wrong where `x` may be infinite and the program means ``0 * inf``.
