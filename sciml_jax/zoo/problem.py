@@ -22,7 +22,7 @@ TAGS: Mapping[str, str] = {
     "conservative": "every function in `invariants` depends on the state alone; there is at least one",
     "oscillatory": "the solution, or its envelope, is periodic or turns around a centre",
     "chaotic": "neighbouring solutions separate exponentially: compare trajectories at the reference times only",
-    "multiscale": "along the solution, components differ by a factor of 10,000 or more: give `atol` well below the smallest one",
+    "multiscale": "components of the solution differ by 10,000 times or more: give `atol` well below the smallest one",
     "chemistry": "reaction kinetics",
     "ecology": "populations",
     "mechanics": "moving bodies",
