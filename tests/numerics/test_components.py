@@ -40,9 +40,8 @@ def test_each_operation_has_the_same_values_and_derivatives(name):
     assert_same(actual[2], expected[2], ulps=64)
 
 
-@pytest.mark.parametrize("n", [1, 4])
-def test_all_operations_agree_in_single_precision_and_other_lengths(n):
-    x = point(n, jnp.float32)
+def test_all_operations_agree_in_single_precision_on_one_component():
+    x = point(1, jnp.float32)
     programs = OPERATIONS | FORWARD_ONLY | REVERSE_ONLY
     actual = jax.jit(lambda x: {name: componentwise(fn, x)(x)[0] for name, fn in programs.items()})(x)
     expected = jax.jit(lambda x: {name: fn(x) for name, fn in programs.items()})(x)
@@ -50,7 +49,7 @@ def test_all_operations_agree_in_single_precision_and_other_lengths(n):
         assert_same(actual[name], value, ulps=LOOSE.get(name, 8))
 
 
-@hypothesis.settings(max_examples=20, deadline=None, derandomize=True, database=None)
+@hypothesis.settings(max_examples=16, deadline=None, derandomize=True, database=None)
 @hypothesis.given(
     names=st.lists(st.sampled_from(sorted(set(OPERATIONS) - UNCHAINED)), min_size=2, max_size=5),
     n=st.integers(1, 4),
@@ -66,7 +65,7 @@ def test_chains_of_operations_agree(names, n, dtype):
     assert_same(jax.jit(componentwise(fn, x))(x)[0], jax.jit(fn)(x), ulps=200)
 
 
-@hypothesis.settings(max_examples=6, deadline=None, derandomize=True, database=None)
+@hypothesis.settings(max_examples=5, deadline=None, derandomize=True, database=None)
 @hypothesis.given(names=st.lists(st.sampled_from(sorted(set(OPERATIONS) - UNCHAINED)), min_size=2, max_size=3))
 def test_jacobians_of_chains_agree_with_zero_products_folded(names):
     def fn(x):

@@ -1,0 +1,43 @@
+"""The list of methods that the laws run over. A new method joins by one line here, and inherits every law."""
+
+from typing import Any, NamedTuple
+
+import pytest
+import sciml_jax as sj
+
+
+class Listed(NamedTuple):
+    """What a method claims."""
+
+    name: str
+    method: Any
+    order: int
+    """The global error of fixed steps behaves as h^order."""
+    dense_order: int
+    """The global error between the steps behaves as h^dense_order."""
+    is_implicit: bool
+    has_error_estimate: bool
+    is_representative: bool = False
+    """Whether the full matrix of laws runs by default: one method of each family."""
+
+
+METHODS = (
+    Listed("Euler", sj.Euler(), 1, 1, is_implicit=False, has_error_estimate=False),
+    Listed("Heun", sj.Heun(), 2, 2, is_implicit=False, has_error_estimate=True),
+    Listed("Bosh3", sj.Bosh3(), 3, 3, is_implicit=False, has_error_estimate=True),
+    Listed("RK4", sj.RK4(), 4, 4, is_implicit=False, has_error_estimate=False),
+    Listed("Tsit5", sj.Tsit5(), 5, 5, is_implicit=False, has_error_estimate=True, is_representative=True),
+    Listed("Dopri5", sj.Dopri5(), 5, 5, is_implicit=False, has_error_estimate=True),
+    Listed("Rodas5P", sj.Rodas5P(), 5, 5, is_implicit=True, has_error_estimate=True, is_representative=True),
+)
+
+
+def every(chosen=METHODS):
+    """Parameters over all methods."""
+    return pytest.mark.parametrize("listed", chosen, ids=[m.name for m in chosen])
+
+
+def representatives(chosen=METHODS):
+    """Parameters over the representatives, and over the others only under `-m full`."""
+    marked = [pytest.param(m, id=m.name, marks=() if m.is_representative else pytest.mark.full) for m in chosen]
+    return pytest.mark.parametrize("listed", marked)
