@@ -2,6 +2,8 @@
 
 from typing import Any, ClassVar, NamedTuple
 
+from jax import lax
+
 from ...numerics.combine import linear_combination
 from .one_step import AbstractOneStepMethod, Step
 
@@ -45,14 +47,15 @@ class AbstractRosenbrock(AbstractOneStepMethod):
         stages: list[tuple] = []
         argument = y
         for node, row, coupling, d in zip(table.c, table.a, table.coupling, table.d, strict=True):
-            argument = linear_combination(y, None, row, stages) if stages else y
+            argument = lax.optimization_barrier(linear_combination(y, None, row, stages)) if stages else y
             t = tb if node == 1.0 else ta + node * h
             rhs = system.vector_field(t, argument) if stages or f0 is None else f0
             if stages:
                 rhs = linear_combination(rhs, inverse_h, coupling, stages)
             if d != 0.0 and linearised.time_derivative is not None:
                 rhs = linear_combination(rhs, h, (d,), [linearised.time_derivative])
-            stages.append(solve(rhs))
+            rhs = lax.optimization_barrier(rhs)
+            stages.append(lax.optimization_barrier(solve(rhs)))
         error = stages[-1]
         y1 = tuple(a + b for a, b in zip(argument, error, strict=True))
         coefficients = tuple(linear_combination(None, None, row, stages) for row in table.dense)

@@ -1,0 +1,88 @@
+"""The picture of the quickstart: counts, fits and forecasts over time, phase portrait, learned predation."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt  # noqa: E402  (after the choice of a backend that needs no display)
+import numpy as np  # noqa: E402
+
+BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"  # told apart by colour-blind readers too
+
+
+def draw(path, data, num_fitted, curves, report):
+    """Draw the four panels and save them."""
+    plt.rcParams.update({"font.size": 10.5, "axes.spines.top": False, "axes.spines.right": False})
+    plt.rcParams.update({"axes.titlesize": 11, "axes.titlelocation": "left"})
+    figure = plt.figure(figsize=(12, 7.2), layout="constrained")
+    figure.get_layout_engine().set(hspace=0.06, wspace=0.04)
+    figure.suptitle(report["finding"], fontsize=15, fontweight="bold", x=0.012, ha="left")
+    grid = figure.add_gridspec(2, 2, width_ratios=[1.75, 1])
+    counts = np.stack([data.hare, data.lynx], axis=1)
+    upper = figure.add_subplot(grid[0, 0])
+    lower = figure.add_subplot(grid[1, 0], sharex=upper)
+    for i, (axes, animal) in enumerate([(upper, "Hares"), (lower, "Lynx")]):
+        axes.axvspan(1916.5, 1920.5, color="0.93", lw=0)
+        axes.fill_between(curves["years"], *curves["band"][:, :, i], color=BLUE, alpha=0.2, lw=0)
+        axes.set(ylabel=f"{animal} (thousand pelts)", xlim=(1899.5, 1920.5))
+        draw_models(axes, curves["years"], curves["lv"][:, i], curves["years"], curves["ude"][:, i])
+        draw_counts(axes, data.years, counts[:, i], num_fitted)
+        axes.set_ylim(0, None)
+    upper.text(1918.5, 0.97 * upper.get_ylim()[1], "held out", ha="center", va="top", color="0.3")
+    upper.tick_params(labelbottom=False)
+    lower.set(xlabel="Year", xticks=range(1900, 1921, 4))
+    handles = dict(zip(*upper.get_legend_handles_labels()[::-1]))
+    handles["Lotka-Volterra, 90 % for a count"] = upper.collections[0]
+    legend = {"loc": "outside upper left", "ncols": 5, "frameon": False, "alignment": "left", "columnspacing": 1.6}
+    figure.legend(handles.values(), handles.keys(), title=subtitle(report), **legend)
+    phase(figure.add_subplot(grid[0, 1]), counts, num_fitted, curves)
+    predation(figure.add_subplot(grid[1, 1]), curves)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+def subtitle(report):
+    """The numbers behind the title."""
+    lv, ude, forecast = report["lotka_volterra"], report["universal"], report["forecast"]
+    cycle = next(name for name in forecast if name.endswith("cycle"))
+    return (
+        f"Root mean square error of log-counts: {ude['misfit']:.2f} against Lotka-Volterra's {lv['misfit']:.2f} on "
+        f"1900-1916; {forecast['universal']:.2f} against {forecast['Lotka-Volterra']:.2f} on the held-out 1917-1920 "
+        f"({cycle} repeated: {forecast[cycle]:.2f})"
+    )
+
+
+def draw_models(axes, x_lv, y_lv, x_ude, y_ude):
+    """The two models' curves."""
+    axes.plot(x_lv, y_lv, color=BLUE, lw=2, label="Lotka-Volterra")
+    axes.plot(x_ude, y_ude, color=VERMILION, lw=2, ls=(0, (4, 1.2)), label="learned predation")
+
+
+def draw_counts(axes, x, y, num_fitted):
+    """The counts: filled where fitted, open where held out."""
+    axes.plot(x[:num_fitted], y[:num_fitted], "o", color="black", ms=5, label="counts fitted")
+    axes.plot(x[num_fitted:], y[num_fitted:], "o", color="black", mfc="white", ms=6, label="counts held out")
+
+
+def phase(axes, counts, num_fitted, curves):
+    """Lynx against hares."""
+    axes.plot(*counts.T, "-", color="0.78", lw=1)
+    draw_models(axes, *curves["lv"].T, *curves["ude"].T)
+    draw_counts(axes, *counts.T, num_fitted)
+    axes.set(xlim=(0, None), ylim=(0, None), title="Phase portrait, 1900-1920")
+    axes.set(xlabel="Hares (thousand pelts)", ylabel="Lynx (thousand pelts)")
+
+
+def predation(axes, curves):
+    """Learned against mechanistic interaction terms along the fitted trajectory."""
+    x, y = np.asarray(curves["mechanistic"]), np.asarray(curves["learned"])
+    ends = np.array([x.min() / 1.2, x.max() * 1.2])
+    axes.plot(ends, ends, color="0.3", lw=1.2, ls=":", label="no difference")
+    axes.loglog(x[:, 0], y[:, 0], color=GREEN, lw=2, label=r"hares lost (against $\beta\,h\,\ell$)")
+    axes.loglog(x[:, 1], y[:, 1], color=PURPLE, lw=2.5, label=r"lynx gained (against $\delta\,h\,\ell$)")
+    axes.set(title="Predation terms along the fit, 1900-1916 (thousand pelts per year)")
+    axes.set(xlabel="Lotka-Volterra", ylabel="Learned")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+        axis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+    axes.legend(frameon=False, loc="lower right", fontsize=9.5)

@@ -1,0 +1,283 @@
+"""Lynx and hare, 1900-1920: fit Lotka-Volterra and a universal differential equation, and forecast four held-out years.
+
+    python examples/quickstart.py [--output DIR] [--full]
+
+Both models are fitted to the first 17 years of the Hudson's Bay Company's counts, in logarithms. What is printed also
+goes to quickstart.json, the picture to quickstart.png.
+"""
+
+import argparse
+import json
+import pathlib
+import platform
+import time
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+import optimistix
+from jax.flatten_util import ravel_pytree
+
+import sciml_jax as sj
+from sciml_jax import training, zoo
+
+TRAIN = 17  # years 1900-1916; 1917-1920 are only ever used to judge the forecasts
+FINE = 10  # points of a plotted curve per year
+FAILED = 20.0  # log-counts that stand for a failed solve: a large, flat misfit instead of NaN
+LEVENBERG_MARQUARDT = optimistix.LevenbergMarquardt(rtol=1e-6, atol=1e-6)
+
+
+# --- the two models: states are (log hare, log lynx), so that counts stay positive and errors are relative ---
+
+
+def lotka_volterra(t, y, theta):
+    """hare' = alpha hare - beta hare lynx, lynx' = -gamma lynx + delta hare lynx; theta holds the rates' logarithms."""
+    alpha, beta, gamma, delta = jnp.exp(theta[:4])
+    hare, lynx = jnp.exp(y)
+    return jnp.stack([alpha - beta * lynx, -gamma + delta * hare])
+
+
+class Universal(eqx.Module):
+    """hare' = alpha hare - N1, lynx' = -gamma lynx + N2 with (N1, N2) = hare lynx exp(net(log hare, log lynx))."""
+
+    log_rates: jax.Array  # log(alpha, gamma)
+    log_y0: jax.Array
+    net: eqx.nn.MLP
+
+    def interaction(self, y):
+        """The learned (N1, N2) in thousands of pelts per year."""
+        return jnp.exp(y.sum() + self.net(y - jnp.array([3.5, 2.8])))  # inputs centred on typical counts
+
+
+def universal(t, y, model):
+    """The right-hand side of the universal differential equation."""
+    alpha, gamma = jnp.exp(model.log_rates)
+    lost, gained = model.interaction(y) * jnp.exp(-y)
+    return jnp.stack([alpha - lost, -gamma + gained])
+
+
+def simulate(vector_field, log_y0, args, years):
+    """Log-counts at the given years since 1900; a failed solve gives a constant, hence zero gradients."""
+    problem = sj.ODEProblem(vector_field, log_y0, years[0], years[-1], args)
+    sol = sj.solve(problem, sj.Tsit5(), saveat=years, rtol=1e-6, atol=1e-6, max_steps=256, on_failure="status")
+    return jnp.where(sol.status == sj.Status.SUCCESS, sol.ys, FAILED)
+
+
+def simulate_lv(theta, years):
+    """Lotka-Volterra from theta = log(alpha, beta, gamma, delta, hare(1900), lynx(1900))."""
+    return simulate(lotka_volterra, theta[4:], theta, years)
+
+
+def simulate_ude(model, years):
+    """The universal differential equation from its own initial state."""
+    return simulate(universal, model.log_y0, model, years)
+
+
+# --- fitting ---
+
+
+def fit_lotka_volterra(years, log_counts, num_starts):
+    """Least squares by shooting: many random starts at once under `vmap`, then the best one to convergence."""
+
+    def residuals(theta, batch=None, key=None):
+        return (simulate_lv(theta, years) - log_counts).ravel()
+
+    low = jnp.log(jnp.array([0.1, 0.005, 0.1, 0.005, 10.0, 2.0]))
+    high = jnp.log(jnp.array([2.0, 0.1, 2.0, 0.1, 100.0, 20.0]))
+    starts = jax.random.uniform(jax.random.key(0), (num_starts, 6), minval=low, maxval=high)
+    run = lambda theta: training.run(residuals, theta, optimizer=LEVENBERG_MARQUARDT, num_steps=30)
+    runs = jax.jit(jax.vmap(run))(starts)
+    final = jnp.nanmin(runs.losses, axis=1)
+    fit = training.fit(
+        residuals, runs.params[jnp.nanargmin(final)], optimizer=LEVENBERG_MARQUARDT, num_steps=100, progress=False
+    )
+    jacobian = jax.jit(jax.jacfwd(residuals))(fit.params)
+    degrees = log_counts.size - fit.params.size
+    sigma = jnp.sqrt(2 * fit.losses[-1] / degrees)  # least-squares solvers report half the sum of squares
+    covariance = sigma**2 * jnp.linalg.inv(jacobian.T @ jacobian)
+    return fit, sigma, covariance, int(jnp.sum(final < 1.01 * fit.losses[-1]))
+
+
+def fit_universal(years, log_counts, theta, sigma, num_adam):
+    """Adam, then Levenberg-Marquardt; the prior makes every weight standard normal around the Lotka-Volterra fit."""
+    net = eqx.nn.MLP(2, 2, 12, 2, activation=jnp.tanh, key=jax.random.key(1))
+    last = lambda net: (net.layers[-1].weight, net.layers[-1].bias)
+    weights = lambda net: ravel_pytree(eqx.filter(net, eqx.is_inexact_array))[0]
+    # With zero weights and these biases the network is constant, and the model is Lotka-Volterra.
+    net = eqx.tree_at(last, net, (0.1 * net.layers[-1].weight, theta[jnp.array([1, 3])]))
+    prior = jnp.zeros_like(weights(net)).at[-2:].set(net.layers[-1].bias)
+
+    def residuals(model, batch=None, key=None):
+        return (simulate_ude(model, years) - log_counts).ravel() / sigma, weights(model.net) - prior
+
+    def loss(model, batch, key):
+        return sum(0.5 * jnp.sum(r**2) for r in residuals(model))
+
+    model = Universal(theta[jnp.array([0, 2])], theta[4:], net)
+    adam = training.fit(loss, model, optimizer=optax.adam(5e-3), num_steps=num_adam, progress=False)
+    fit = training.fit(residuals, adam.params, optimizer=LEVENBERG_MARQUARDT, num_steps=200, progress=False)
+    return adam, fit, residuals
+
+
+def universal_errors(model, residuals, sigma):
+    """Standard errors of log(alpha, gamma), network held fixed and network free; effective number of parameters."""
+    arrays, static = eqx.partition(model, eqx.is_inexact_array)
+    flat, rebuild = ravel_pytree(arrays)  # alpha, gamma and the initial state come first
+    misfit, prior = jax.jit(jax.jacfwd(lambda flat: residuals(eqx.combine(rebuild(flat), static))))(flat)
+    information = misfit.T @ misfit
+    covariance = jnp.linalg.inv(information + prior.T @ prior)
+    fixed = jnp.linalg.inv(information[:4, :4])
+    errors = [jnp.sqrt(jnp.diag(c)[:2]).tolist() for c in (fixed, covariance)]
+    return *errors, float(jnp.trace(covariance @ information))
+
+
+def rms(errors):
+    """Root mean square."""
+    return float(jnp.sqrt(jnp.mean(errors**2)))
+
+
+def trivial_forecasts(log_counts):
+    """The training years' geometric mean, and the last cycle repeated (its length: between the two peaks of the hare)."""
+    past, ahead = log_counts[:TRAIN], log_counts[TRAIN:]
+    peaks = [i for i in range(1, TRAIN - 1) if past[i, 0] == past[max(i - 3, 0) : i + 4, 0].max()]  # 1903 and 1913
+    cycle = peaks[-1] - peaks[0]
+    return {"geometric mean": rms(past.mean(0) - ahead), f"last {cycle}-year cycle": rms(log_counts[TRAIN - cycle : 21 - cycle] - ahead)}
+
+
+# --- the report ---
+
+
+def percent(log_errors):
+    """A root mean square log error as text: 0.2 means counts off by a factor of exp(0.2)."""
+    return f"{log_errors:.3f} (a factor of {jnp.exp(log_errors):.2f})"
+
+
+def summarise(report):
+    """The report as plain lines, and the sentence that heads the picture."""
+    lv, ude = report["lotka_volterra"], report["universal"]
+    print(f"\nLotka-Volterra: {lv['starts_at_best']} of {lv['starts']} starts reach the best fit ({lv['status']})")
+    for name, value in lv["parameters"].items():
+        print(f"  {name:<6} {value['value']:8.4f} +- {value['standard_error']:.4f} {value['unit']}")
+    print(f"  residual standard deviation {lv['sigma']:.3f} in log-counts, {lv['degrees_of_freedom']} degrees of freedom")
+    print(f"Universal: {ude['effective_parameters']:.1f} effective of {ude['size']} parameters ({ude['status']})")
+    for name, value in ude["parameters"].items():
+        errors = f"{value['standard_error_network_fixed']:.4f} (network fixed), {value['standard_error']:.4f} (network free)"
+        print(f"  {name:<6} {value['value']:8.4f} +- {errors} {value['unit']}")
+    print("Misfit 1900-1916, root mean square log error")
+    print(f"  Lotka-Volterra      {percent(lv['misfit'])}\n  universal           {percent(ude['misfit'])}")
+    print("Forecast 1917-1920, root mean square log error (these years were not used in any fit)")
+    for name, value in report["forecast"].items():
+        print(f"  {name:<19} {percent(value)}")
+    print(f"  the 90 % band of Lotka-Volterra holds {lv['held_out_in_band']} of the 8 held-out counts")
+    gain, better = ude["misfit"] < lv["misfit"], report["forecast"]["universal"] < report["forecast"]["Lotka-Volterra"]
+    finding = (
+        f"A learned predation term fits the counts {'better' if gain else 'worse'}, "
+        f"{'and' if gain == better else 'but'} forecasts them {'better' if better else 'worse'}"
+    )
+    print(f"{finding}, than Lotka-Volterra. Eight held-out counts are too few to say which model is right.")
+    return finding
+
+
+# --- the run ---
+
+
+def main():
+    """Fit, report, write quickstart.json and quickstart.png."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path(), help="folder for the files")
+    parser.add_argument("--full", action="store_true", help="more starts and steps")
+    options = parser.parse_args()
+    try:
+        from _quickstart_picture import draw
+    except ModuleNotFoundError as error:
+        raise SystemExit(f"The quickstart draws a picture, but {error}. Run: pip install -e '.[plot]'") from None
+    options.output.mkdir(parents=True, exist_ok=True)
+    jax.config.update("jax_enable_x64", True)
+    began = time.perf_counter()
+    seconds = {}
+
+    def done(name):
+        seconds[name] = round(time.perf_counter() - began - sum(seconds.values()), 2)
+        print(f"{name}: {seconds[name]:.1f} s", flush=True)
+
+    data = zoo.lynx_hare()
+    log_counts = jnp.log(jnp.stack([data.hare, data.lynx], axis=1))
+    years = jnp.asarray(data.years - 1900, float)
+    starts, num_adam = (256, 5000) if options.full else (32, 500)
+
+    lv, sigma, covariance, at_best = fit_lotka_volterra(years[:TRAIN], log_counts[:TRAIN], starts)
+    done("Lotka-Volterra, fitted from several starts")
+    adam, ude, residuals = fit_universal(years[:TRAIN], log_counts[:TRAIN], lv.params, sigma, num_adam)
+    done("universal differential equation, fitted")
+    fixed, free, effective = universal_errors(ude.params, residuals, sigma)
+    done("its standard errors")
+
+    fine = jnp.linspace(0.0, 20.0, 20 * FINE + 1)
+    draws = jax.random.multivariate_normal(jax.random.key(2), lv.params, covariance, (400,))
+    thetas = jnp.concatenate([lv.params[None], draws])
+    log_lv, log_ude = jax.jit(jax.vmap(simulate_lv, (0, None)))(thetas, fine), simulate_ude(ude.params, fine)
+    # One error per curve: the band is pointwise, and stays smooth.
+    noisy = log_lv[1:] + sigma * jax.random.normal(jax.random.key(3), (len(draws), 1, 2))
+    band = jnp.quantile(noisy, jnp.array([0.05, 0.95]), axis=0)
+    done("forecasts")
+
+    ahead = log_counts[TRAIN:]
+    yearly_lv, yearly_ude, yearly_band = log_lv[0, ::FINE], log_ude[::FINE], band[:, TRAIN * FINE :: FINE]
+    rates = [("alpha", "per year"), ("beta", "per year and thousand lynx"), ("gamma", "per year")]
+    units = dict([*rates, ("delta", "per year and thousand hares"), ("hare", "thousand in 1900"), ("lynx", "thousand in 1900")])
+    values, errors = jnp.exp(lv.params), jnp.sqrt(jnp.diag(covariance))  # log to natural scale: the delta method
+    report = {
+        "lotka_volterra": {
+            "parameters": {
+                name: {"value": float(v), "standard_error": float(v * e), "unit": units[name]}
+                for name, v, e in zip(units, values, errors)
+            },
+            "sigma": float(sigma),
+            "degrees_of_freedom": 2 * TRAIN - 6,
+            "misfit": rms(yearly_lv[:TRAIN] - log_counts[:TRAIN]),
+            "held_out_in_band": int(jnp.sum((ahead > yearly_band[0]) & (ahead < yearly_band[1]))),
+            "starts": starts,
+            "starts_at_best": at_best,
+            "status": lv.status.name,
+        },
+        "universal": {
+            "parameters": {
+                name: {"value": float(v), "standard_error": float(v * b), "standard_error_network_fixed": float(v * a)}
+                | {"unit": units[name]}
+                for name, v, a, b in zip(("alpha", "gamma"), jnp.exp(ude.params.log_rates), fixed, free)
+            },
+            "effective_parameters": effective,
+            "size": sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(ude.params, eqx.is_array))),
+            "misfit": rms(yearly_ude[:TRAIN] - log_counts[:TRAIN]),
+            "loss_after_adam": float(adam.losses[-1]),
+            "loss": float(ude.losses[-1]),
+            "status": ude.status.name,
+        },
+        "forecast": {
+            "Lotka-Volterra": rms(yearly_lv[TRAIN:] - ahead),
+            "universal": rms(yearly_ude[TRAIN:] - ahead),
+            **trivial_forecasts(log_counts),
+        },
+    }
+    report["finding"] = summarise(report)
+
+    past = log_ude[: (TRAIN - 1) * FINE + 1]
+    curves = {
+        "years": 1900 + fine,
+        "lv": jnp.exp(log_lv[0]),
+        "ude": jnp.exp(log_ude),
+        "band": jnp.exp(band),
+        "mechanistic": jnp.exp(past.sum(1, keepdims=True)) * values[jnp.array([1, 3])],
+        "learned": jax.vmap(ude.params.interaction)(past),
+    }
+    draw(options.output / "quickstart.png", data, TRAIN, curves, report)
+    done("picture")
+    versions = {"python": platform.python_version(), "sciml_jax": sj.__version__, "jax": jax.__version__}
+    report |= {"seconds": seconds, "versions": versions, "device": str(jax.devices()[0])}
+    (options.output / "quickstart.json").write_text(json.dumps(report, indent=2) + "\n")
+    print(f"Wrote quickstart.png and quickstart.json to {options.output.resolve()}, {sum(seconds.values()):.0f} s in all.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""Derivatives three ways: forward equals reverse, both equal an unrolled twin and the closed form; differences agree."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import sciml_jax as sj
+from helpers import assert_trees_close, finite_difference_jvp, random_like
+from sciml_jax.zoo.modulated_hopf import modulated_hopf_field
+
+from . import flows
+from .methods import METHODS, representatives
+from .twin import twin_outputs
+
+ADAPTIVE = [m for m in METHODS if m.has_error_estimate]
+# Steps of 0.06: no save time falls on one.
+TWIN_STEPS = 25
+
+
+@functools.cache
+def reverse_jacobian(listed):
+    return jax.device_get(jax.jit(jax.jacrev(lambda theta: flows.outputs(listed, theta)))(flows.theta()))
+
+
+@functools.cache
+def forward_jacobian(listed):
+    return jax.device_get(jax.jit(jax.jacfwd(lambda theta: flows.outputs(listed, theta)))(flows.theta()))
+
+
+@representatives()
+def test_forward_mode_equals_reverse_mode(listed):
+    """For y0, t0, t1, args and the save times, at every output."""
+    assert_trees_close(forward_jacobian(listed), reverse_jacobian(listed), rtol=1e-12)
+
+
+@representatives(ADAPTIVE)
+def test_the_jacobian_is_that_of_the_closed_form(listed):
+    """The step sizes are held fixed, so the error is that of the solution and its order, not more."""
+    expected = jax.device_get(jax.jit(jax.jacrev(flows.exact))(flows.theta()))
+    tight = listed.order > 3
+    assert_trees_close(reverse_jacobian(listed), expected, rtol=2e-7 if tight else 2e-4, atol=1e-7 if tight else 1e-4)
+
+
+@representatives()
+def test_the_value_with_a_gradient_is_bitwise_the_value_without(listed):
+    """Recording the steps must not change them."""
+    value, _ = flows.compiled_value_and_grad(listed)(flows.theta())
+    plain = jnp.sum(flows.WEIGHTS * flows.compiled_outputs(listed)(flows.theta()))
+    assert float(value) == float(plain)
+
+
+@representatives()
+def test_the_gradient_agrees_with_finite_differences(listed):
+    direction = random_like(flows.theta())
+    value_and_grad = flows.compiled_value_and_grad(listed)
+    slope = finite_difference_jvp(lambda theta: value_and_grad(theta)[0], flows.theta(), direction, size=1e-3)
+    gradient = value_and_grad(flows.theta())[1]
+    inner = sum(float(jnp.vdot(g, d)) for g, d in zip(jax.tree_util.tree_leaves(gradient), jax.tree_util.tree_leaves(direction)))
+    assert abs(inner - float(slope)) < 1e-5 * max(1.0, abs(inner))
+
+
+def fixed_steps(listed, theta):
+    problem = sj.ODEProblem(modulated_hopf_field, theta["y0"], theta["t0"], theta["t1"], theta["args"])
+    saveat = sj.SaveAt(ts=theta["ts"], t1=True)
+    dt = 1.5 / TWIN_STEPS
+    return sj.solve(
+        problem, listed.method, saveat=saveat, controller=sj.FixedStep(), dt0=dt, max_steps=TWIN_STEPS + 1
+    ).ys
+
+
+@representatives()
+def test_the_replay_equals_differentiating_an_unrolled_twin(listed):
+    """The twin takes the same steps in a `scan` without a custom rule, with a linear solve of its own."""
+    pull = lambda fn: jax.jit(jax.value_and_grad(lambda theta: jnp.sum(flows.WEIGHTS * fn(theta))))
+    value, gradient = pull(lambda theta: fixed_steps(listed, theta))(flows.theta())
+    twin_value, twin_gradient = pull(
+        lambda theta: twin_outputs(listed.method, modulated_hopf_field, theta, TWIN_STEPS)
+    )(flows.theta())
+    assert_trees_close(value, twin_value, rtol=1e-12)
+    assert_trees_close(gradient, twin_gradient, rtol=1e-11)
+
+
+def _args_loss(listed, args):
+    start = flows.theta()
+    problem = sj.ODEProblem(modulated_hopf_field, start["y0"], 0.1, 0.6, args)
+    tolerances = {**flows.options(listed)}
+    sol = sj.solve(problem, listed.method, saveat=start["ts"][:1], max_steps=32 if listed.has_error_estimate else 256, **tolerances)
+    return jnp.sum(sol.ys**3)
+
+
+HESSIAN_METHODS = [m._replace(is_representative=m.name == "Tsit5") for m in METHODS]
+
+
+@representatives(HESSIAN_METHODS)
+def test_the_hessian_agrees_with_differences_of_the_gradient_and_is_symmetric(listed):
+    args = flows.theta()["args"]
+    gradient = jax.jit(jax.grad(lambda args: _args_loss(listed, args)))
+    hessian = jax.jit(jax.hessian(lambda args: _args_loss(listed, args)))(args)
+    assert_trees_close(hessian, hessian.T, rtol=1e-10)
+    for direction in jnp.eye(2):
+        slope = finite_difference_jvp(gradient, args, direction, size=1e-3)
+        assert_trees_close(hessian @ direction, slope, rtol=1e-6, atol=1e-7)
+
+
+def test_unbounded_steps_have_a_forward_derivative_and_no_reverse_one():
+    start = flows.theta()
+
+    def end(args):
+        problem = sj.ODEProblem(modulated_hopf_field, start["y0"], 0.1, 1.6, args)
+        return sj.solve(problem, sj.Tsit5(), rtol=1e-9, atol=1e-11, max_steps=None).y1
+
+    tangent = jnp.array([1.0, -2.0])
+    moved = jax.jit(lambda args: jax.jvp(end, (args,), (tangent,))[1])(start["args"])
+    expected = jax.jvp(lambda args: flows.exact({**start, "args": args})[-1], (start["args"],), (tangent,))[1]
+    assert_trees_close(moved, expected, rtol=1e-6)
+    with pytest.raises(ValueError, match="max_steps|Reverse-mode"):
+        jax.grad(lambda args: jnp.sum(end(args)))(start["args"])
+
+
+def test_tolerances_have_no_derivative():
+    """They choose the steps; the derivative holds the steps fixed."""
+
+    def end(rtol):
+        problem = sj.ODEProblem(modulated_hopf_field, flows.theta()["y0"], 0.1, 1.6, flows.theta()["args"])
+        return jnp.sum(sj.solve(problem, sj.Tsit5(), rtol=rtol, max_steps=64).y1)
+
+    assert float(jax.grad(end)(1e-6)) == 0.0
+
+
+def test_the_gradient_does_not_depend_on_the_bound_of_steps():
+    """Rows of the record that were not used contribute nothing."""
+    listed = next(m for m in METHODS if m.name == "Tsit5")
+    grads = []
+    for max_steps in (256, 1024):
+
+        def loss(args, max_steps=max_steps):
+            problem = sj.ODEProblem(modulated_hopf_field, flows.theta()["y0"], 0.1, 1.6, args)
+            sol = sj.solve(problem, listed.method, max_steps=max_steps, **flows.options(listed))
+            return jnp.sum(sol.y1)
+
+        grads.append(np.asarray(jax.jit(jax.grad(loss))(flows.theta()["args"])))
+    np.testing.assert_allclose(grads[0], grads[1], rtol=1e-14)
