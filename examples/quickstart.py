@@ -25,7 +25,6 @@ from sciml_jax import training, zoo
 TRAIN = 17  # years 1900-1916; 1917-1920 are only ever used to judge the forecasts
 FINE = 10  # points of a plotted curve per year
 FAILED = 20.0  # log-counts that stand for a failed solve: a large, flat misfit instead of NaN
-LEVENBERG_MARQUARDT = optimistix.LevenbergMarquardt(rtol=1e-6, atol=1e-6)
 
 
 # --- the two models: states are (log hare, log lynx), so that counts stay positive and errors are relative ---
@@ -77,24 +76,31 @@ def simulate_ude(model, years):
 # --- fitting ---
 
 
+def levenberg_marquardt(tolerance):
+    """The least-squares solver that finishes both fits."""
+    return optimistix.LevenbergMarquardt(rtol=tolerance, atol=tolerance)
+
+
 def fit_lotka_volterra(years, log_counts, num_starts):
-    """Least squares by shooting: many random starts at once under `vmap`, then the best one to convergence."""
+    """Least squares by shooting: Adam from many starts at once under `vmap`, then Levenberg-Marquardt from the best."""
 
     def residuals(theta, batch=None, key=None):
         return (simulate_lv(theta, years) - log_counts).ravel()
 
+    def loss(theta, batch, key):
+        return 0.5 * jnp.sum(residuals(theta) ** 2)
+
     low = jnp.log(jnp.array([0.1, 0.005, 0.1, 0.005, 10.0, 2.0]))
     high = jnp.log(jnp.array([2.0, 0.1, 2.0, 0.1, 100.0, 20.0]))
     starts = jax.random.uniform(jax.random.key(0), (num_starts, 6), minval=low, maxval=high)
-    run = lambda theta: training.run(residuals, theta, optimizer=LEVENBERG_MARQUARDT, num_steps=30)
+    run = lambda theta: training.run(loss, theta, optimizer=optax.adam(0.05), num_steps=400)
     runs = jax.jit(jax.vmap(run))(starts)
-    final = jnp.nanmin(runs.losses, axis=1)
-    fit = training.fit(
-        residuals, runs.params[jnp.nanargmin(final)], optimizer=LEVENBERG_MARQUARDT, num_steps=100, progress=False
-    )
+    final = runs.losses[:, -1]
+    best = runs.params[jnp.nanargmin(final)]
+    fit = training.fit(residuals, best, optimizer=levenberg_marquardt(1e-8), num_steps=100, progress=False)
     jacobian = jax.jit(jax.jacfwd(residuals))(fit.params)
     degrees = log_counts.size - fit.params.size
-    sigma = jnp.sqrt(2 * fit.losses[-1] / degrees)  # least-squares solvers report half the sum of squares
+    sigma = jnp.sqrt(2 * fit.losses[-1] / degrees)  # for a least-squares solver the loss is half the sum of squares
     covariance = sigma**2 * jnp.linalg.inv(jacobian.T @ jacobian)
     return fit, sigma, covariance, int(jnp.sum(final < 1.01 * fit.losses[-1]))
 
@@ -116,7 +122,7 @@ def fit_universal(years, log_counts, theta, sigma, num_adam):
 
     model = Universal(theta[jnp.array([0, 2])], theta[4:], net)
     adam = training.fit(loss, model, optimizer=optax.adam(5e-3), num_steps=num_adam, progress=False)
-    fit = training.fit(residuals, adam.params, optimizer=LEVENBERG_MARQUARDT, num_steps=200, progress=False)
+    fit = training.fit(residuals, adam.params, optimizer=levenberg_marquardt(1e-3), num_steps=100, progress=False)
     return adam, fit, residuals
 
 
@@ -204,7 +210,7 @@ def main():
     data = zoo.lynx_hare()
     log_counts = jnp.log(jnp.stack([data.hare, data.lynx], axis=1))
     years = jnp.asarray(data.years - 1900, float)
-    starts, num_adam = (256, 5000) if options.full else (32, 500)
+    starts, num_adam = (256, 10_000) if options.full else (32, 1000)
 
     lv, sigma, covariance, at_best = fit_lotka_volterra(years[:TRAIN], log_counts[:TRAIN], starts)
     done("Lotka-Volterra, fitted from several starts")

@@ -147,6 +147,31 @@ def check_tolerance(value: Any, name: str, state: Any) -> None:
             raise ValueError(msg)
 
 
+def check_not_both_zero(rtol: Any, atol: Any) -> None:
+    """Refuse tolerances that are both zero: no step would ever be accepted."""
+    given = [value for value in (rtol, atol) if value is not None]
+    if len(given) < 2 or not is_concrete(given):
+        return
+    if not any(np.any(np.asarray(leaf) > 0) for leaf in jax.tree_util.tree_leaves(given)):
+        msg = "`rtol` and `atol` must not both be zero; got zero for both. Pass, for example, `rtol=1e-6`."
+        raise ValueError(msg)
+
+
+def check_stops(stops: Any) -> None:
+    """Refuse times to step on that are not a real, finite vector."""
+    if stops is None:
+        return
+    real = jnp.issubdtype(stops.dtype, jnp.floating) or jnp.issubdtype(stops.dtype, jnp.integer)
+    if stops.ndim != 1 or not real:
+        msg = (
+            f"`tstops` must be a one-dimensional array of times; got {stops!r}. Pass, for example, `jnp.array([1.0])`."
+        )
+        raise ValueError(msg)
+    if is_concrete(stops) and not np.all(np.isfinite(np.asarray(stops))):
+        msg = f"`tstops` must be finite; got {stops!r}. Drop the entries that are not."
+        raise ValueError(msg)
+
+
 def check_positive(value: Any, name: str) -> None:
     """Refuse scalars that are zero, negative or not finite where concrete."""
     check_scalar(value, name)

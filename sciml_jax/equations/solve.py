@@ -93,7 +93,7 @@ def solve(
     without compiling again. A function that is defined anew for every call is compiled anew.
     """
     if method is None:
-        method = problem.default_method()
+        method = _default_method(problem)
     method = _as_method(method)
     _check_pair(problem, method)
     given = {
@@ -118,6 +118,16 @@ def solve(
             )
             raise TypeError(msg)
     return method.solve(problem, **{name: value for name, value in given.items() if name in declared})
+
+
+def _default_method(problem: Any) -> Any:
+    if isinstance(problem, type) or not hasattr(problem, "default_method"):
+        msg = (
+            f"`problem` must be a problem such as `sj.ODEProblem(vector_field, y0, t0, t1, args)`; got {problem!r} "
+            f"({type(problem).__name__}). State the equation as a problem first."
+        )
+        raise TypeError(msg)
+    return problem.default_method()
 
 
 def _is_default(value: Any, default: Any) -> bool:

@@ -4,6 +4,8 @@ from typing import Any
 
 import equinox as eqx
 
+from .pid import as_times
+
 
 class FixedStep(eqx.Module):
     """Take every step of size `dt0`, the last one shortened to end on `t1`; error estimates are ignored.
@@ -13,9 +15,10 @@ class FixedStep(eqx.Module):
     Parameters
     ----------
     tstops
-        Times that must be stepped on exactly, shape (S,), sorted along the integration (for example discontinuities).
+        Times that must be stepped on exactly, shape (S,): known discontinuities. Those outside the interval are
+        ignored.
     """
 
-    tstops: Any = None
+    tstops: Any = eqx.field(default=None, converter=as_times)
 
     is_adaptive = False

@@ -28,7 +28,8 @@ class PIDController(eqx.Module):
         Smallest and largest step size (positive; None for no bound). A proposal below `dtmin` ends the solve with
         `Status.STEP_TOO_SMALL`.
     tstops
-        Times that must be stepped on exactly, shape (S,), sorted along the integration: known discontinuities.
+        Times that must be stepped on exactly, shape (S,): known discontinuities. Those outside the interval are
+        ignored.
 
     References
     ----------
@@ -44,7 +45,7 @@ class PIDController(eqx.Module):
     factormax: float = 10.0
     dtmin: Any = None
     dtmax: Any = None
-    tstops: Any = None
+    tstops: Any = eqx.field(default=None, converter=as_times)
 
     is_adaptive = True
 
@@ -56,6 +57,11 @@ class PIDController(eqx.Module):
         exponent = jnp.where(accepted, exponent, -log_error / k)
         growth = self.safety * jnp.exp(exponent)
         return jnp.clip(growth, self.factormin, jnp.where(accepted, self.factormax, 1.0))
+
+
+def as_times(tstops: Any) -> Any:
+    """Times as an array, None as None."""
+    return None if tstops is None else jnp.asarray(tstops)
 
 
 def log_norm(mean_square):

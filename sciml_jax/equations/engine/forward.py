@@ -29,8 +29,6 @@ class State(NamedTuple):
     previous: Any
     """Logarithm of the last accepted step's error norm, and of the one before."""
     before_previous: Any
-    stop: Any
-    """Index of the next time that must be stepped on."""
     cursor: Any
     """Index of the next time to save."""
     num_steps: Any
@@ -76,9 +74,21 @@ def start(plan: Any, operands: Operands, settings: Settings) -> State:
     log_one = jnp.zeros((), jnp.float32)
     saved, stepped, pieces, ends = plan.empty_buffers(operands, settings)
     state = State(
-        t0, y0, f0 if plan.carries_f0 else None, lax.stop_gradient(h), log_one, log_one, zero, zero, zero, zero,
-        status.astype(jnp.int32), saved, stepped, pieces, ends,
-    )  # fmt: skip
+        t=t0,
+        y=y0,
+        f0=f0 if plan.carries_f0 else None,
+        h=lax.stop_gradient(h),
+        previous=log_one,
+        before_previous=log_one,
+        cursor=zero,
+        num_steps=zero,
+        num_accepted=zero,
+        status=status.astype(jnp.int32),
+        saved=saved,
+        stepped=stepped,
+        pieces=pieces,
+        piece_ends=ends,
+    )
     return vary_like(state, operands, settings)
 
 
@@ -107,7 +117,6 @@ def attempt(plan: Any, operands: Operands, settings: Settings, state: State) -> 
         h=next_h,
         previous=jnp.where(accepted, log_error, state.previous),
         before_previous=jnp.where(accepted, state.previous, state.before_previous),
-        stop=state.stop + (accepted & lands).astype(jnp.int32),
         cursor=cursor,
         num_steps=state.num_steps + 1,
         num_accepted=state.num_accepted + accepted.astype(jnp.int32),
@@ -152,9 +161,12 @@ def _next_stop(operands, settings, state):
     """The next time to step on exactly, and whether it is the end."""
     if settings.tstops is None:
         return operands.t1, jnp.array(True)
+    # Stops come sorted; those behind t0 or beyond t1 are passed over.
     num_stops = settings.tstops.shape[0]
-    is_end = state.stop >= num_stops
-    stop = settings.tstops[jnp.minimum(state.stop, num_stops - 1)]
+    direction = jnp.sign(operands.t1 - operands.t0)
+    index = jnp.sum(direction * settings.tstops <= direction * state.t)
+    stop = settings.tstops[jnp.minimum(index, num_stops - 1)]
+    is_end = (index >= num_stops) | (direction * stop >= direction * operands.t1)
     return jnp.where(is_end, operands.t1, stop), is_end
 
 
@@ -214,8 +226,11 @@ def sample(plan: Any, system: Any, time: Any, ta: Any, tb: Any, y1: tuple, dense
     """The value to save at one time inside a step."""
     fraction = (time - ta) / (tb - ta)
     inside = plan.method.interpolate(dense, fraction)
-    # The interpolant meets the end of the step only to rounding.
-    y = tuple(jnp.where(time == tb, end, leaf) for end, leaf in zip(y1, inside, strict=True))
+    # The interpolant meets the end of the step only to rounding, so the end's value is taken there; its derivative
+    # stays the interpolant's, which alone depends on the save time.
+    y = tuple(
+        leaf + jnp.where(time == tb, lax.stop_gradient(end - leaf), 0) for end, leaf in zip(y1, inside, strict=True)
+    )
     return system.observe(time, y)
 
 

@@ -12,8 +12,10 @@ from ...core.checks import (
     check_instance,
     check_interval,
     check_max_steps,
+    check_not_both_zero,
     check_positive,
     check_save_times,
+    check_stops,
     check_tolerance,
 )
 from ...core.status import SolveError, Status
@@ -94,9 +96,10 @@ def _run(config: Static, dynamic: Any) -> Solution:
     save_ts, bad_times = _save_times(save_ts, t0, t1)
     rtol, atol, bad_tolerance = _tolerances(rtol, atol, problem.y0, system.layout)
     step_sizes, bad_sizes = _step_sizes(controller, dt0, t0)
-    bad = bad_times | bad_tolerance | bad_sizes
+    tstops, bad_stops = _stops(controller, t0, t1)
+    bad = bad_times | bad_tolerance | bad_sizes | bad_stops
     operands = Operands(y0, t0, t1, system.theta, save_ts)
-    settings = Settings(system.consts, rtol, atol, *step_sizes, _stops(controller, t0), controller, bad)
+    settings = Settings(system.consts, rtol, atol, *step_sizes, tstops, controller, bad)
     operands, settings = _arrays((operands, settings))
     operands, settings = vary_like((operands, settings), operands, settings)
     settings = lax.stop_gradient(settings)
@@ -171,6 +174,8 @@ def _check_options(problem, method, saveat, rtol, atol, dt0, max_steps, controll
     for value, name in ((rtol, "rtol"), (atol, "atol")):
         if value is not None:
             check_tolerance(value, name, problem.y0)
+    check_not_both_zero(rtol, atol)
+    check_stops(controller.tstops)
     for value, name in ((dt0, "dt0"), *((getattr(controller, n, None), n) for n in ("dtmin", "dtmax"))):
         if value is not None:
             check_positive(value, name)
@@ -180,7 +185,7 @@ def _check_options(problem, method, saveat, rtol, atol, dt0, max_steps, controll
         msg = f"`on_failure` must be 'raise' or 'status'; got {on_failure!r}. With 'status', look at `sol.status`."
         raise ValueError(msg)
     if max_steps is None and (saveat.steps is not None or saveat.dense):
-        msg = "`SaveAt(steps=...)` and `SaveAt(dense=True)` need buffers of a known length; got `max_steps=None`."
+        msg = "`SaveAt(steps=...)` and `SaveAt(dense=True)` need a known length; got `max_steps=None`. Pass a number."
         raise ValueError(msg)
     _check_capabilities(problem, method)
     _warn_below_precision(problem.y0, rtol)
@@ -207,7 +212,8 @@ def _warn_below_precision(y0, rtol):
         return
     eps = max(float(jnp.finfo(leaf.dtype).eps) for leaf in jax.tree_util.tree_leaves(y0))
     smallest = min(float(np.min(np.asarray(leaf))) for leaf in jax.tree_util.tree_leaves(rtol))
-    if smallest < 10 * eps:
+    # Zero means control by the absolute tolerance alone.
+    if 0 < smallest < 10 * eps:
         warnings.warn(
             f"`rtol` = {smallest:g} is below what the state's dtype can hold (eps = {eps:g}), so steps may be rejected "
             "for ever. Use at least ten times eps, or float64 (`jax.config.update('jax_enable_x64', True)`).",
@@ -230,7 +236,8 @@ def _save_times(ts, t0, t1):
     slack = 4 * jnp.finfo(ts.dtype).eps * jnp.maximum(jnp.abs(low), jnp.abs(high))
     outside = jnp.any(~((ts >= low - slack) & (ts <= high + slack)))
     unsorted = jnp.any(jnp.diff(ts) * jnp.sign(t1 - t0) < 0)
-    return jnp.clip(ts, low, high), outside | unsorted
+    # Pulled in by value only: at a tie, clip would halve the derivative with respect to the save time.
+    return ts + lax.stop_gradient(jnp.clip(ts, low, high) - ts), outside | unsorted
 
 
 def _tolerances(rtol, atol, y0, layout):
@@ -273,8 +280,13 @@ def _step_sizes(controller, dt0, t0):
     return sizes, bad
 
 
-def _stops(controller, t0):
-    return None if controller.tstops is None else jnp.asarray(controller.tstops, t0.dtype)
+def _stops(controller, t0, t1):
+    """The times to step on, sorted along the integration, and whether any of them is not finite."""
+    if controller.tstops is None or jnp.size(controller.tstops) == 0:
+        return None, jnp.array(False)
+    stops = jnp.asarray(controller.tstops, t0.dtype)
+    direction = jnp.sign(t1 - t0)
+    return direction * jnp.sort(direction * stops), ~jnp.all(jnp.isfinite(stops))
 
 
 def _arrays(tree):

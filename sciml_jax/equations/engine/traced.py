@@ -20,10 +20,13 @@ Compile time grows with it: at this size a step compiles in about two seconds.
 MAX_IMPLICIT_COMPONENTS = 8
 """Numbers of a state up to which an implicit method holds it as components.
 
-Its linear systems are then unrolled (Robertson: half the time of a solve, a quarter of that of a gradient); beyond eight the
-unrolled factorisation takes too long to compile. Explicit methods keep arrays: measured on single solves, Lotka-Volterra
-and Lorenz are up to twice as fast forward so, and gradients are level.
+Its linear systems are then unrolled (Robertson: half the time of a solve, a quarter of that of a gradient); beyond
+eight the unrolled factorisation takes too long to compile. Explicit methods keep arrays: measured on single solves,
+Lotka-Volterra and Lorenz are up to twice as fast forward so, and gradients are level.
 """
+
+MAX_MATRIX_SIZE = 16
+"""Entries of a matrix in the vector field up to which it is written out."""
 
 MAX_OPERAND_SIZE = 32
 """Operands (parameters) up to this size are taken apart too; larger ones stay arrays."""
@@ -106,7 +109,8 @@ def use_components(field: TracedFunction, derivatives: TracedFunction | None, le
     size = sum(leaf.size for leaf in leaves)
     if derivatives is None or size > MAX_IMPLICIT_COMPONENTS or any(leaf.size == 0 for leaf in leaves):
         return False
-    if contains_large_dot(field.jaxpr):
+    # A network, however small: written out, its derivatives with respect to the weights take minutes to compile.
+    if contains_large_dot(field.jaxpr, MAX_MATRIX_SIZE):
         return False
     operations = stages * count_scalar_operations(field.jaxpr) + count_scalar_operations(derivatives.jaxpr)
     return operations <= MAX_SCALAR_OPERATIONS
