@@ -15,8 +15,9 @@ def draw(path, data, num_fitted, curves, report):
     plt.rcParams.update({"font.size": 10.5, "axes.spines.top": False, "axes.spines.right": False})
     plt.rcParams.update({"axes.titlesize": 11, "axes.titlelocation": "left"})
     figure = plt.figure(figsize=(12, 7.2), layout="constrained")
-    figure.get_layout_engine().set(hspace=0.06, wspace=0.04)
-    figure.suptitle(report["finding"], fontsize=15, fontweight="bold", x=0.012, ha="left")
+    figure.get_layout_engine().set(rect=(0, 0, 1, 0.87), hspace=0.06, wspace=0.04)  # the top is for title and legend
+    figure.text(0.01, 0.985, report["finding"], fontsize=16, fontweight="bold", va="top")
+    figure.text(0.01, 0.937, subtitle(report), va="top", color="0.25")
     grid = figure.add_gridspec(2, 2, width_ratios=[1.75, 1])
     counts = np.stack([data.hare, data.lynx], axis=1)
     upper = figure.add_subplot(grid[0, 0])
@@ -32,9 +33,9 @@ def draw(path, data, num_fitted, curves, report):
     upper.tick_params(labelbottom=False)
     lower.set(xlabel="Year", xticks=range(1900, 1921, 4))
     handles = dict(zip(*upper.get_legend_handles_labels()[::-1]))
-    handles["Lotka-Volterra, 90 % for a count"] = upper.collections[0]
-    legend = {"loc": "outside upper left", "ncols": 5, "frameon": False, "alignment": "left", "columnspacing": 1.6}
-    figure.legend(handles.values(), handles.keys(), title=subtitle(report), **legend)
+    handles["Lotka-Volterra, 90 % for a count"] = upper.collections[-1]
+    placing = {"loc": "upper left", "bbox_to_anchor": (0, 0.917), "ncols": 5, "frameon": False, "columnspacing": 1.6}
+    figure.legend(handles.values(), handles.keys(), **placing)
     phase(figure.add_subplot(grid[0, 1]), counts, num_fitted, curves)
     predation(figure.add_subplot(grid[1, 1]), curves)
     figure.savefig(path, dpi=150)
@@ -46,9 +47,9 @@ def subtitle(report):
     lv, ude, forecast = report["lotka_volterra"], report["universal"], report["forecast"]
     cycle = next(name for name in forecast if name.endswith("cycle"))
     return (
-        f"Root mean square error of log-counts: {ude['misfit']:.2f} against Lotka-Volterra's {lv['misfit']:.2f} on "
-        f"1900-1916; {forecast['universal']:.2f} against {forecast['Lotka-Volterra']:.2f} on the held-out 1917-1920 "
-        f"({cycle} repeated: {forecast[cycle]:.2f})"
+        f"Root mean square error in log-counts, learned against Lotka-Volterra: fit {ude['misfit']:.2f} against "
+        f"{lv['misfit']:.2f}, forecast {forecast['universal']:.2f} against {forecast['Lotka-Volterra']:.2f} "
+        f"(repeating the {cycle}: {forecast[cycle]:.2f})"
     )
 
 
@@ -77,11 +78,11 @@ def predation(axes, curves):
     """Learned against mechanistic interaction terms along the fitted trajectory."""
     x, y = np.asarray(curves["mechanistic"]), np.asarray(curves["learned"])
     ends = np.array([x.min() / 1.2, x.max() * 1.2])
-    axes.plot(ends, ends, color="0.3", lw=1.2, ls=":", label="no difference")
+    axes.plot(ends, ends, color="0.3", lw=1.2, ls=":", label="equal terms")
     axes.loglog(x[:, 0], y[:, 0], color=GREEN, lw=2, label=r"hares lost (against $\beta\,h\,\ell$)")
     axes.loglog(x[:, 1], y[:, 1], color=PURPLE, lw=2.5, label=r"lynx gained (against $\delta\,h\,\ell$)")
-    axes.set(title="Predation terms along the fit, 1900-1916 (thousand pelts per year)")
-    axes.set(xlabel="Lotka-Volterra", ylabel="Learned")
+    axes.set(xlabel="Lotka-Volterra term (thousand pelts a year)", ylabel="Learned term")
+    axes.set(title="Predation along the fit, 1900-1916")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
         axis.set_minor_formatter(matplotlib.ticker.NullFormatter())

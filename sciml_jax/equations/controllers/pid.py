@@ -7,6 +7,11 @@ import jax.numpy as jnp
 from jax import lax
 
 
+def as_times(tstops: Any) -> Any:
+    """Times as an array, None as None."""
+    return None if tstops is None else jnp.asarray(tstops)
+
+
 class PIDController(eqx.Module):
     """Choose steps such that the estimated local error, in the weighted root-mean-square norm, stays below one.
 
@@ -57,11 +62,6 @@ class PIDController(eqx.Module):
         exponent = jnp.where(accepted, exponent, -log_error / k)
         growth = self.safety * jnp.exp(exponent)
         return jnp.clip(growth, self.factormin, jnp.where(accepted, self.factormax, 1.0))
-
-
-def as_times(tstops: Any) -> Any:
-    """Times as an array, None as None."""
-    return None if tstops is None else jnp.asarray(tstops)
 
 
 def log_norm(mean_square):
