@@ -18,10 +18,10 @@ def draw(path, data, num_fitted, curves, report):
     figure.get_layout_engine().set(rect=(0, 0, 1, 0.87), hspace=0.06, wspace=0.04)  # the top is for title and legend
     figure.text(0.01, 0.985, report["finding"], fontsize=16, fontweight="bold", va="top")
     figure.text(0.01, 0.937, subtitle(report), va="top", color="0.25")
-    grid = figure.add_gridspec(2, 2, width_ratios=[1.75, 1])
+    left, right = (half.subgridspec(2, 1) for half in figure.add_gridspec(1, 2, width_ratios=[1.75, 1]))
     counts = np.stack([data.hare, data.lynx], axis=1)
-    upper = figure.add_subplot(grid[0, 0])
-    lower = figure.add_subplot(grid[1, 0], sharex=upper)
+    upper = figure.add_subplot(left[0])
+    lower = figure.add_subplot(left[1], sharex=upper)
     for i, (axes, animal) in enumerate([(upper, "Hares"), (lower, "Lynx")]):
         axes.axvspan(1916.5, 1920.5, color="0.93", lw=0)
         axes.fill_between(curves["years"], *curves["band"][:, :, i], color=BLUE, alpha=0.2, lw=0)
@@ -31,13 +31,13 @@ def draw(path, data, num_fitted, curves, report):
         axes.set_ylim(0, None)
     upper.text(1918.5, 0.97 * upper.get_ylim()[1], "held out", ha="center", va="top", color="0.3")
     upper.tick_params(labelbottom=False)
-    lower.set(xlabel="Year", xticks=range(1900, 1921, 4))
+    lower.set(xlabel="Year (pelts bought by the Hudson's Bay Company)", xticks=range(1900, 1921, 4))
     handles = dict(zip(*upper.get_legend_handles_labels()[::-1]))
     handles["Lotka-Volterra, 90 % for a count"] = upper.collections[-1]
     placing = {"loc": "upper left", "bbox_to_anchor": (0, 0.917), "ncols": 5, "frameon": False, "columnspacing": 1.6}
     figure.legend(handles.values(), handles.keys(), **placing)
-    phase(figure.add_subplot(grid[0, 1]), counts, num_fitted, curves)
-    predation(figure.add_subplot(grid[1, 1]), curves)
+    phase(figure.add_subplot(right[0]), counts, num_fitted, curves)
+    predation(figure.add_subplot(right[1]), curves)
     figure.savefig(path, dpi=150)
     plt.close(figure)
 

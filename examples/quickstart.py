@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import optax
 import optimistix
+from _quickstart_report import UNITS, estimates, summarise
 from jax.flatten_util import ravel_pytree
 
 import sciml_jax as sj
@@ -126,16 +127,16 @@ def fit_universal(years, log_counts, theta, sigma, num_adam):
     return adam, fit, residuals
 
 
-def universal_errors(model, residuals, sigma):
-    """Standard errors of log(alpha, gamma), network held fixed and network free; effective number of parameters."""
+def universal_errors(model, residuals):
+    """Errors of log(alpha, gamma) with the network fixed, and free under its prior; effective number of parameters."""
     arrays, static = eqx.partition(model, eqx.is_inexact_array)
     flat, rebuild = ravel_pytree(arrays)  # alpha, gamma and the initial state come first
     misfit, prior = jax.jit(jax.jacfwd(lambda flat: residuals(eqx.combine(rebuild(flat), static))))(flat)
     information = misfit.T @ misfit
-    covariance = jnp.linalg.inv(information + prior.T @ prior)
+    free = jnp.linalg.inv(information + prior.T @ prior)
     fixed = jnp.linalg.inv(information[:4, :4])
-    errors = [jnp.sqrt(jnp.diag(c)[:2]).tolist() for c in (fixed, covariance)]
-    return *errors, float(jnp.trace(covariance @ information))
+    effective = float(jnp.trace(free @ information))  # directions that the counts, and not the prior, determine
+    return jnp.sqrt(jnp.diag(fixed)[:2]), jnp.sqrt(jnp.diag(free)[:2]), effective
 
 
 def rms(errors):
@@ -144,52 +145,94 @@ def rms(errors):
 
 
 def trivial_forecasts(log_counts):
-    """The training years' geometric mean, and the last cycle repeated (its length: between the two peaks of the hare)."""
+    """Errors of the geometric mean, and of the last cycle repeated (from one peak of the hare to the next)."""
     past, ahead = log_counts[:TRAIN], log_counts[TRAIN:]
     peaks = [i for i in range(1, TRAIN - 1) if past[i, 0] == past[max(i - 3, 0) : i + 4, 0].max()]  # 1903 and 1913
     cycle = peaks[-1] - peaks[0]
-    return {"geometric mean": rms(past.mean(0) - ahead), f"last {cycle}-year cycle": rms(log_counts[TRAIN - cycle : 21 - cycle] - ahead)}
+    repeated = log_counts[TRAIN - cycle : 21 - cycle]
+    return {"geometric mean": rms(past.mean(axis=0) - ahead), f"last {cycle}-year cycle": rms(repeated - ahead)}
+
+
+def forecast(theta, covariance, sigma, model):
+    """Log-counts of both models over 1900-1920, and Lotka-Volterra's 90 % band for a count, pointwise."""
+    fine = jnp.linspace(0.0, 20.0, 20 * FINE + 1)
+    draws = jax.random.multivariate_normal(jax.random.key(2), theta, covariance, (400,))
+    curves = jax.jit(jax.vmap(simulate_lv, (0, None)))(jnp.concatenate([theta[None], draws]), fine)
+    # One error per curve: the band is pointwise, and stays smooth.
+    noisy = curves[1:] + sigma * jax.random.normal(jax.random.key(3), (len(draws), 1, 2))
+    band = jnp.quantile(noisy, jnp.array([0.05, 0.95]), axis=0)
+    return {"years": 1900 + fine, "lv": curves[0], "ude": simulate_ude(model, fine), "band": band}
 
 
 # --- the report ---
 
 
-def percent(log_errors):
-    """A root mean square log error as text: 0.2 means counts off by a factor of exp(0.2)."""
-    return f"{log_errors:.3f} (a factor of {jnp.exp(log_errors):.2f})"
-
-
-def summarise(report):
-    """The report as plain lines, and the sentence that heads the picture."""
-    lv, ude = report["lotka_volterra"], report["universal"]
-    print(f"\nLotka-Volterra: {lv['starts_at_best']} of {lv['starts']} starts reach the best fit ({lv['status']})")
-    for name, value in lv["parameters"].items():
-        print(f"  {name:<6} {value['value']:8.4f} +- {value['standard_error']:.4f} {value['unit']}")
-    print(f"  residual standard deviation {lv['sigma']:.3f} in log-counts, {lv['degrees_of_freedom']} degrees of freedom")
-    print(f"Universal: {ude['effective_parameters']:.1f} effective of {ude['size']} parameters ({ude['status']})")
-    for name, value in ude["parameters"].items():
-        errors = f"{value['standard_error_network_fixed']:.4f} (network fixed), {value['standard_error']:.4f} (network free)"
-        print(f"  {name:<6} {value['value']:8.4f} +- {errors} {value['unit']}")
-    print("Misfit 1900-1916, root mean square log error")
-    print(f"  Lotka-Volterra      {percent(lv['misfit'])}\n  universal           {percent(ude['misfit'])}")
-    print("Forecast 1917-1920, root mean square log error (these years were not used in any fit)")
-    for name, value in report["forecast"].items():
-        print(f"  {name:<19} {percent(value)}")
-    print(f"  the 90 % band of Lotka-Volterra holds {lv['held_out_in_band']} of the 8 held-out counts")
-    gain, better = ude["misfit"] < lv["misfit"], report["forecast"]["universal"] < report["forecast"]["Lotka-Volterra"]
-    finding = (
-        f"A learned predation term fits the counts {'better' if gain else 'worse'}, "
-        f"{'and' if gain == better else 'but'} forecasts them {'better' if better else 'worse'}"
+def judge(report, log_counts, curves):
+    """Add misfits, forecast errors and the band's coverage to the report, and the finding in one sentence."""
+    past, ahead = log_counts[:TRAIN], log_counts[TRAIN:]
+    lv, ude, (low, high) = (curves[name][..., ::FINE, :] for name in ("lv", "ude", "band"))
+    inside = (ahead > low[TRAIN:]) & (ahead < high[TRAIN:])
+    report["lotka_volterra"] |= {"misfit": rms(lv[:TRAIN] - past), "held_out_in_band": int(inside.sum())}
+    report["universal"] |= {"misfit": rms(ude[:TRAIN] - past)}
+    errors = {"Lotka-Volterra": rms(lv[TRAIN:] - ahead), "universal": rms(ude[TRAIN:] - ahead)}
+    report["forecast"] = errors | trivial_forecasts(log_counts)
+    closer = report["universal"]["misfit"] < report["lotka_volterra"]["misfit"]
+    better = errors["universal"] < errors["Lotka-Volterra"]
+    report["finding"] = (
+        f"A learned predation term fits the lynx and hare counts {'better' if closer else 'worse'}, "
+        f"{'and' if closer == better else 'but'} forecasts them {'better' if better else 'worse'}"
     )
-    print(f"{finding}, than Lotka-Volterra. Eight held-out counts are too few to say which model is right.")
-    return finding
 
 
 # --- the run ---
 
 
+def analyse(full, done):
+    """Both fits and the forecasts: data, report and curves to draw; `done(name)` is called after each part."""
+    data = zoo.lynx_hare()
+    log_counts = jnp.log(jnp.stack([data.hare, data.lynx], axis=1))
+    years, past = jnp.arange(float(TRAIN)), log_counts[:TRAIN]
+    num_starts, num_adam = (256, 10_000) if full else (32, 1000)
+
+    lv, sigma, covariance, at_best = fit_lotka_volterra(years, past, num_starts)
+    done("Lotka-Volterra, fitted from several starts")
+    adam, ude, residuals = fit_universal(years, past, lv.params, sigma, num_adam)
+    done("universal differential equation, fitted")
+    fixed, free, effective = universal_errors(ude.params, residuals)
+    done("its standard errors")
+    curves = forecast(lv.params, covariance, sigma, ude.params)
+    done("forecasts")
+
+    report = {
+        "lotka_volterra": {
+            "parameters": estimates(UNITS, lv.params, standard_error=jnp.sqrt(jnp.diag(covariance))),
+            "sigma": float(sigma),
+            "degrees_of_freedom": past.size - lv.params.size,
+            "starts": num_starts,
+            "starts_at_best": at_best,
+            "status": lv.status.name,
+        },
+        "universal": {
+            "parameters": estimates(
+                ("alpha", "gamma"), ude.params.log_rates, standard_error=free, standard_error_network_fixed=fixed
+            ),
+            "effective_parameters": effective,
+            "size": ravel_pytree(eqx.filter(ude.params, eqx.is_inexact_array))[0].size,
+            "loss_after_adam": float(adam.losses[-1]),
+            "loss": float(ude.losses[-1]),
+            "status": ude.status.name,
+        },
+    }
+    judge(report, log_counts, curves)
+    along = curves["ude"][: (TRAIN - 1) * FINE + 1]
+    natural = {name: jnp.exp(curves[name]) for name in ("lv", "ude", "band")}
+    natural["mechanistic"] = jnp.exp(along.sum(axis=1, keepdims=True) + lv.params[jnp.array([1, 3])])
+    natural["learned"] = jax.vmap(ude.params.interaction)(along)
+    return data, report, curves | natural
+
+
 def main():
-    """Fit, report, write quickstart.json and quickstart.png."""
+    """Run the analysis; print it, and write quickstart.json and quickstart.png."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path(), help="folder for the files")
     parser.add_argument("--full", action="store_true", help="more starts and steps")
@@ -197,92 +240,26 @@ def main():
     try:
         from _quickstart_picture import draw
     except ModuleNotFoundError as error:
-        raise SystemExit(f"The quickstart draws a picture, but {error}. Run: pip install -e '.[plot]'") from None
+        raise SystemExit(f"The quickstart draws a picture: {error}. Run: pip install -e '.[plot]'") from None
     options.output.mkdir(parents=True, exist_ok=True)
     jax.config.update("jax_enable_x64", True)
-    began = time.perf_counter()
-    seconds = {}
+    began, seconds = time.perf_counter(), {}
 
     def done(name):
         seconds[name] = round(time.perf_counter() - began - sum(seconds.values()), 2)
         print(f"{name}: {seconds[name]:.1f} s", flush=True)
 
-    data = zoo.lynx_hare()
-    log_counts = jnp.log(jnp.stack([data.hare, data.lynx], axis=1))
-    years = jnp.asarray(data.years - 1900, float)
-    starts, num_adam = (256, 10_000) if options.full else (32, 1000)
-
-    lv, sigma, covariance, at_best = fit_lotka_volterra(years[:TRAIN], log_counts[:TRAIN], starts)
-    done("Lotka-Volterra, fitted from several starts")
-    adam, ude, residuals = fit_universal(years[:TRAIN], log_counts[:TRAIN], lv.params, sigma, num_adam)
-    done("universal differential equation, fitted")
-    fixed, free, effective = universal_errors(ude.params, residuals, sigma)
-    done("its standard errors")
-
-    fine = jnp.linspace(0.0, 20.0, 20 * FINE + 1)
-    draws = jax.random.multivariate_normal(jax.random.key(2), lv.params, covariance, (400,))
-    thetas = jnp.concatenate([lv.params[None], draws])
-    log_lv, log_ude = jax.jit(jax.vmap(simulate_lv, (0, None)))(thetas, fine), simulate_ude(ude.params, fine)
-    # One error per curve: the band is pointwise, and stays smooth.
-    noisy = log_lv[1:] + sigma * jax.random.normal(jax.random.key(3), (len(draws), 1, 2))
-    band = jnp.quantile(noisy, jnp.array([0.05, 0.95]), axis=0)
-    done("forecasts")
-
-    ahead = log_counts[TRAIN:]
-    yearly_lv, yearly_ude, yearly_band = log_lv[0, ::FINE], log_ude[::FINE], band[:, TRAIN * FINE :: FINE]
-    rates = [("alpha", "per year"), ("beta", "per year and thousand lynx"), ("gamma", "per year")]
-    units = dict([*rates, ("delta", "per year and thousand hares"), ("hare", "thousand in 1900"), ("lynx", "thousand in 1900")])
-    values, errors = jnp.exp(lv.params), jnp.sqrt(jnp.diag(covariance))  # log to natural scale: the delta method
-    report = {
-        "lotka_volterra": {
-            "parameters": {
-                name: {"value": float(v), "standard_error": float(v * e), "unit": units[name]}
-                for name, v, e in zip(units, values, errors)
-            },
-            "sigma": float(sigma),
-            "degrees_of_freedom": 2 * TRAIN - 6,
-            "misfit": rms(yearly_lv[:TRAIN] - log_counts[:TRAIN]),
-            "held_out_in_band": int(jnp.sum((ahead > yearly_band[0]) & (ahead < yearly_band[1]))),
-            "starts": starts,
-            "starts_at_best": at_best,
-            "status": lv.status.name,
-        },
-        "universal": {
-            "parameters": {
-                name: {"value": float(v), "standard_error": float(v * b), "standard_error_network_fixed": float(v * a)}
-                | {"unit": units[name]}
-                for name, v, a, b in zip(("alpha", "gamma"), jnp.exp(ude.params.log_rates), fixed, free)
-            },
-            "effective_parameters": effective,
-            "size": sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(ude.params, eqx.is_array))),
-            "misfit": rms(yearly_ude[:TRAIN] - log_counts[:TRAIN]),
-            "loss_after_adam": float(adam.losses[-1]),
-            "loss": float(ude.losses[-1]),
-            "status": ude.status.name,
-        },
-        "forecast": {
-            "Lotka-Volterra": rms(yearly_lv[TRAIN:] - ahead),
-            "universal": rms(yearly_ude[TRAIN:] - ahead),
-            **trivial_forecasts(log_counts),
-        },
-    }
-    report["finding"] = summarise(report)
-
-    past = log_ude[: (TRAIN - 1) * FINE + 1]
-    curves = {
-        "years": 1900 + fine,
-        "lv": jnp.exp(log_lv[0]),
-        "ude": jnp.exp(log_ude),
-        "band": jnp.exp(band),
-        "mechanistic": jnp.exp(past.sum(1, keepdims=True)) * values[jnp.array([1, 3])],
-        "learned": jax.vmap(ude.params.interaction)(past),
-    }
+    print("Fitting the Hudson's Bay lynx and hare counts; most of the time goes into compiling.", flush=True)
+    data, report, curves = analyse(options.full, done)
+    summarise(report)
     draw(options.output / "quickstart.png", data, TRAIN, curves, report)
     done("picture")
     versions = {"python": platform.python_version(), "sciml_jax": sj.__version__, "jax": jax.__version__}
+    versions |= {"equinox": eqx.__version__, "optax": optax.__version__, "optimistix": optimistix.__version__}
     report |= {"seconds": seconds, "versions": versions, "device": str(jax.devices()[0])}
     (options.output / "quickstart.json").write_text(json.dumps(report, indent=2) + "\n")
-    print(f"Wrote quickstart.png and quickstart.json to {options.output.resolve()}, {sum(seconds.values()):.0f} s in all.")
+    total = sum(seconds.values())
+    print(f"Wrote quickstart.png and quickstart.json to {options.output.resolve()}, {total:.0f} s in all.")
 
 
 if __name__ == "__main__":

@@ -80,14 +80,21 @@ def test_the_error_falls_in_proportion_to_the_tolerance(name, method, ratio, tol
     assert 0.6 < slope < 1.4, (slope, errors)
 
 
-def test_zero_is_the_worst_that_can_be_said_of_lotka_volterra():
-    """On the closed orbits errors grow with time; the default tolerances still give five digits after ten of them."""
+def test_the_default_tolerances_give_five_digits_on_lotka_volterra():
+    """Errors grow along the closed orbits, to a few times the relative tolerance after three of them."""
     error = np.abs(run("lotka_volterra", "Tsit5", 1e-6, 1e-9).y1 - reference("lotka_volterra"))
-    assert np.max(error / np.abs(reference("lotka_volterra"))) < 2e-5
+    assert np.max(error / np.abs(reference("lotka_volterra"))) < 5e-6
 
 
 # problem, method, rtol, atol: accepted, rejected steps; why that many
-WORK = {}
+WORK = {
+    ("lotka_volterra", "Tsit5", 1e-6, 1e-9): (92, 16, "a rejection or two at each of the six fronts of three orbits"),
+    ("lotka_volterra", "Dopri5", 1e-6, 1e-9): (83, 20, "the error estimate is more optimistic than Tsit5's"),
+    ("lotka_volterra", "Bosh3", 1e-6, 1e-9): (760, 6, "order 3 pays at this tolerance; steps change slowly, so few fail"),
+    ("linear_oscillator", "Tsit5", 1e-6, 1e-6): (67, 0, "steps of one size: 20 radians, 0.3 each"),
+    ("robertson", "Rodas5P", 1e-6, 1e-10): (40, 5, "the rejections are in the initial layer"),
+    ("modulated_hopf", "Rodas5P", 1e-6, 1e-6): (17, 1, "the first step is found to be too long"),
+}
 
 
 @pytest.mark.parametrize("key", WORK, ids=lambda key: f"{key[0]}-{key[1]}")

@@ -131,7 +131,7 @@ CASES = {
     "SaveAt a class": (solve(saveat=sj.SaveAt), TypeError, "`saveat` must be", "SaveAt", "linspace"),
     "saveat as text": (solve(saveat="end"), TypeError, "`saveat` must be", "'end'", "linspace"),
     "saving nothing": (lambda: sj.SaveAt(), ValueError, "must save something", "nothing", "Pass one of"),
-    "times and steps": (lambda: sj.SaveAt(ts=jnp.ones(1), steps=1), ValueError, "either `ts` or `steps`", "both", "Solve twice"),
+    "times and steps": (lambda: sj.SaveAt(ts=jnp.ones(1), steps=1), ValueError, "either `ts` or `steps`", "both", "dense=True"),
     "every zeroth step": (lambda: sj.SaveAt(steps=0), ValueError, "positive integer", "0", "steps=1"),
     "every true step": (lambda: sj.SaveAt(steps=True), ValueError, "positive integer", "True", "steps=1"),
     "saved function not callable": (lambda: sj.SaveAt(t1=True, fn=3), TypeError, "must be callable", "3", "Pass a function"),

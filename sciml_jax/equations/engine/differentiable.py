@@ -24,7 +24,8 @@ from ...numerics.loops import vary_like
 from .forward import State, integrate
 from .operands import Operands, Settings
 from .record import Record, integrate_recorded
-from .replay import Outputs, pull_back, push_forward
+from .replay import pull_back, push_forward
+from .replay_row import Outputs
 from .unrolled import unrolled_outputs
 
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from .operands import Operands, Settings
-from .replay import Outputs
+from .replay_row import Outputs
 
 
 class Plan:
@@ -34,7 +34,6 @@ class Plan:
         self.dense = dense
         self.carries_f0 = method.carries_f0
         self.detects_stiffness = getattr(method, "detect_stiffness", False) and max_steps is not None
-        self.needs_step_index = save_every is not None or dense
         # Traced once and differentiated once for all its uses; XLA inlines the call.
         self.replayed_step = jax.jit(self._step)
         """`(theta, consts, ta, tb, y) -> (y1, dense)`: one accepted step, recomputed from its beginning."""

@@ -17,6 +17,9 @@ class Record(NamedTuple):
     rows: Row
     """Leading axis max_steps; in a batch, rejected attempts are rows with `ta == tb`."""
     num_rows: Any
+    """Rows in use."""
+    num_accepted: Any
+    """Accepted steps among them."""
     num_saved: Any
     """How many save times were reached."""
 
@@ -58,7 +61,8 @@ def _single(plan, operands, settings):
 
     state, rows = while_loop(going, body, (init, rows), operands, settings)
     state = finish(plan, operands, settings, state)
-    return state, Record(rows, _as_count(state.num_accepted, init.t), _as_count(state.cursor, init.t))
+    accepted = _as_count(state.num_accepted, init.t)
+    return state, Record(rows, accepted, accepted, _as_count(state.cursor, init.t))
 
 
 def _lanes(plan, size, axes, operands, settings):
@@ -86,12 +90,13 @@ def _lanes(plan, size, axes, operands, settings):
     # custom_vmap wants the lanes in front; the loops wrote and will read step by step.
     rows = jax.tree_util.tree_map(lambda buffer: jnp.moveaxis(buffer, 1, 0), rows)
     counts = jnp.broadcast_to(count.astype(init.t.dtype), (size,))
-    return state, Record(rows, vary_like(counts, init.t), _as_count(state.cursor, init.t))
+    accepted, saved = _as_count(state.num_accepted, init.t), _as_count(state.cursor, init.t)
+    return state, Record(rows, vary_like(counts, init.t), accepted, saved)
 
 
 def _empty_rows(length, row):
-    """Zeroed buffers; the rows in use are counted, so that what is in the others does not matter."""
-    return vary_like(jax.tree_util.tree_map(lambda leaf: jnp.zeros((length, *leaf.shape), leaf.dtype), row), row)
+    """Buffers whose contents do not matter, since the rows in use are counted: clearing them would touch all memory."""
+    return vary_like(jax.tree_util.tree_map(lambda leaf: jnp.empty((length, *leaf.shape), leaf.dtype), row), row)
 
 
 def _write(rows, row, index):

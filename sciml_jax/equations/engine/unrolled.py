@@ -13,7 +13,7 @@ from ...numerics.loops import vary_like
 from .forward import sample
 from .operands import Operands, Settings
 from .record import Record
-from .replay import Outputs, _observed, replayed_step
+from .replay_row import Outputs, observed, replayed_step
 
 
 def unrolled_outputs(plan: Any, operands: Operands, settings: Settings, record: Record) -> Outputs:
@@ -27,6 +27,8 @@ def unrolled_outputs(plan: Any, operands: Operands, settings: Settings, record: 
     used = index < record.num_rows
     ta, tb = record.rows.ta, record.rows.tb
     active = used & (ta != tb)
+    # Rows that are not in use hold anything, NaN included, which a derivative would carry through a select.
+    ta, tb = jnp.where(active, ta, operands.t0), jnp.where(active, tb, operands.t0)
     # Only the very first and the very last time move with t0 and t1.
     ta = jnp.where(ta == lax.stop_gradient(operands.t0), operands.t0, ta)
     tb = jnp.where(tb == lax.stop_gradient(operands.t1), operands.t1, tb)
@@ -43,7 +45,7 @@ def unrolled_outputs(plan: Any, operands: Operands, settings: Settings, record: 
     outputs = plan.empty_outputs(operands, settings)
     saved, stepped, pieces = outputs.saved, outputs.stepped, outputs.pieces
     if plan.num_save:
-        saved = _saved(plan, operands, settings, record, (ta, tb, active, starts), saved)
+        saved = _saved(plan, operands, settings, record, (ta, tb, active, starts))
     if plan.save_every is not None or plan.dense:
         # Rows of the batch hold rejected attempts in between: move the accepted ones to the front, as the loop does.
         order = jnp.argsort(~active, stable=True)
@@ -54,12 +56,12 @@ def unrolled_outputs(plan: Any, operands: Operands, settings: Settings, record: 
         if plan.save_every is not None:
             chosen = jnp.arange(plan.save_every - 1, length, plan.save_every)[: length // plan.save_every]
             ends = jax.tree_util.tree_map(lambda leaf: leaf[chosen], (tb, y1))
-            values = jax.vmap(lambda tb, y1: _observed(plan, settings, operands, tb, y1))(*ends)
+            values = jax.vmap(lambda tb, y1: observed(plan, settings, operands, tb, y1))(*ends)
             stepped = tuple(jnp.where(_like(active[chosen], v), v, old) for v, old in zip(values, stepped, strict=True))
     return Outputs(y, saved, stepped, pieces)
 
 
-def _saved(plan, operands, settings, record, rows, empty):
+def _saved(plan, operands, settings, record, rows):
     """Values at the save times: find each time's row, recompute that step, interpolate."""
     ta, tb, active, starts = rows
     direction = jnp.sign(lax.stop_gradient(operands.t1 - operands.t0))
@@ -74,7 +76,6 @@ def _saved(plan, operands, settings, record, rows, empty):
         value = sample(plan, system, time, a, b, y1, dense)
         return tuple(jnp.where(index < record.num_saved, leaf, jnp.nan) for leaf in value)
 
-    del empty
     return jax.vmap(at)(operands.save_ts, jnp.arange(plan.num_save))
 
 

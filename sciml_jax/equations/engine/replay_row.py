@@ -1,0 +1,172 @@
+"""What one recorded step does to tangents and to cotangents, with everything that was saved inside it."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from ...numerics.loops import vary_like, while_loop
+from .forward import sample
+from .operands import Operands, Settings
+
+
+class Outputs(NamedTuple):
+    """What derivatives are taken of."""
+
+    y: tuple
+    """The state where the integration ended."""
+    saved: tuple
+    stepped: tuple
+    pieces: Any
+
+
+class Pushed(NamedTuple):
+    """Tangents on their way forward."""
+
+    dy: tuple
+    accepted: Any
+    """Steps passed."""
+    cursor: Any
+    """Save times passed."""
+    saved: tuple
+    stepped: tuple
+    pieces: Any
+
+
+class Pulled(NamedTuple):
+    """Cotangents on their way back."""
+
+    ct_y: tuple
+    accepted: Any
+    """Steps still to come."""
+    cursor: Any
+    """Save times still to come."""
+    total: Operands
+    """Cotangents of the operands so far."""
+
+
+def replayed_step(plan: Any, settings: Settings, ta: Any, tb: Any, y: tuple, operands: Operands) -> tuple:
+    """One accepted step as a function of everything that it depends on: the new state and the interpolant's data."""
+    return plan.replayed_step(operands.theta, settings.consts, ta, tb, y)
+
+
+def observed(plan: Any, settings: Settings, operands: Operands, tb: Any, y1: tuple) -> tuple:
+    """What `SaveAt(steps=...)` keeps at the end of a step: the observed leaves and the time."""
+    system = plan.system.bind(operands.theta, settings.consts)
+    return (*system.observe(tb, y1), tb)
+
+
+def push_row(plan: Any, operands: Operands, settings: Settings, tangents: Operands, row: Any, carry: Pushed) -> Pushed:
+    """Push tangents through one row."""
+    ta, tb, active = row.ta, row.tb, row.ta != row.tb
+    safe_tb = jnp.where(active, tb, ta + 1)
+    dta, dtb = _moving_ends(operands, ta, tb, tangents.t0, tangents.t1)
+    step = lambda ta, tb, y, operands: replayed_step(plan, settings, ta, tb, y, operands)
+    point, moves = (ta, safe_tb, row.y, operands), (dta, dtb, carry.dy, tangents)
+    (y1, dense), (dy1, ddense) = jax.jvp(step, point, moves)
+    cursor, saved, stepped, pieces = carry.cursor, carry.saved, carry.stepped, carry.pieces
+
+    def save(looped):
+        cursor, saved = looped
+        point, moves = (operands, ta, safe_tb, y1, dense), (tangents, dta, dtb, dy1, ddense)
+        value = jax.jvp(lambda *args: _sampled(plan, settings, cursor, *args), point, moves)[1]
+        return cursor + 1, tuple(_write(buffer, leaf, cursor) for buffer, leaf in zip(saved, value, strict=True))
+
+    if plan.num_save:
+        pending = lambda looped: active & _is_pending(plan, operands, looped[0], tb)
+        cursor, saved = while_loop(pending, save, (cursor, saved), operands, ta, tb, dy1)
+    if plan.save_every is not None:
+        keep, index = _step_row(plan, carry.accepted, active)
+        point, moves = (operands, safe_tb, y1), (tangents, dtb, dy1)
+        value = jax.jvp(lambda *args: observed(plan, settings, *args), point, moves)[1]
+        stepped = tuple(
+            _write(buffer, jnp.where(keep, leaf, buffer[index]), index)
+            for buffer, leaf in zip(stepped, value, strict=True)
+        )
+    if plan.dense:
+        index = carry.accepted
+        write = lambda buffer, leaf: _write(buffer, jnp.where(active, leaf, buffer[index]), index)
+        pieces = jax.tree_util.tree_map(write, pieces, ddense)
+    dy = _choose(active, dy1, carry.dy)
+    return Pushed(dy, carry.accepted + active.astype(jnp.int32), cursor, saved, stepped, pieces)
+
+
+def pull_row(plan: Any, operands: Operands, settings: Settings, cotangents: Outputs, row: Any, carry: Pulled) -> Pulled:
+    """Pull cotangents back through one row."""
+    ta, tb, active = row.ta, row.tb, row.ta != row.tb
+    safe_tb = jnp.where(active, tb, ta + 1)
+    accepted = carry.accepted - active.astype(jnp.int32)
+    step = lambda ta, tb, y, operands: replayed_step(plan, settings, ta, tb, y, operands)
+    (y1, dense), pull = jax.vjp(step, ta, safe_tb, row.y, operands)
+    cursor, ct_y, total = carry.cursor, carry.ct_y, carry.total
+    ct_ends = vary_like((jnp.zeros_like(ta), jnp.zeros_like(ta)), ct_y, ta)
+    ct_dense = vary_like(jax.tree_util.tree_map(jnp.zeros_like, dense), ct_y, dense)
+    if plan.dense:
+        ct_dense = jax.tree_util.tree_map(lambda buffer: jnp.where(active, buffer[accepted], 0), cotangents.pieces)
+    if plan.save_every is not None:
+        keep, index = _step_row(plan, accepted, active)
+        _, pull_value = jax.vjp(lambda *args: observed(plan, settings, *args), operands, safe_tb, y1)
+        given = tuple(jnp.where(keep, buffer[index], 0) for buffer in cotangents.stepped)
+        ct_operands, ct_tb, ct_y1 = pull_value(given)
+        total, ct_y, ct_ends = _add(total, ct_operands), _add(ct_y, ct_y1), (ct_ends[0], ct_ends[1] + ct_tb)
+
+    def unsave(looped):
+        cursor, total, ct_ends, ct_y, ct_dense = looped
+        cursor = cursor - 1
+        value = lambda *args: _sampled(plan, settings, cursor, *args)
+        _, pull_value = jax.vjp(value, operands, ta, safe_tb, y1, dense)
+        ct_operands, ct_ta, ct_tb, ct_y1, ct_piece = pull_value(tuple(buffer[cursor] for buffer in cotangents.saved))
+        ct_ends = (ct_ends[0] + ct_ta, ct_ends[1] + ct_tb)
+        return cursor, _add(total, ct_operands), ct_ends, _add(ct_y, ct_y1), _add(ct_dense, ct_piece)
+
+    if plan.num_save:
+        pending = lambda looped: active & _was_saved(operands, looped[0], ta)
+        looped = (cursor, total, ct_ends, ct_y, ct_dense)
+        cursor, total, ct_ends, ct_y, ct_dense = while_loop(pending, unsave, looped, operands, ta, tb)
+    ct_ta, ct_tb, ct_y0, ct_operands = pull((ct_y, ct_dense))
+    ends = _moving_ends(operands, ta, tb, ct_ends[0] + ct_ta, ct_ends[1] + ct_tb)
+    moved = _add(total, ct_operands)
+    moved = moved._replace(t0=moved.t0 + ends[0], t1=moved.t1 + ends[1])
+    return Pulled(_choose(active, ct_y0, carry.ct_y), accepted, cursor, _choose(active, moved, carry.total))
+
+
+def _moving_ends(operands, ta, tb, at_start, at_end):
+    """Only the very first and the very last time move."""
+    return jnp.where(ta == operands.t0, at_start, 0.0), jnp.where(tb == operands.t1, at_end, 0.0)
+
+
+def _step_row(plan, accepted, active):
+    """Whether the step after `accepted` others was kept, and in which row."""
+    keep = active & ((accepted + 1) % plan.save_every == 0)
+    return keep, jnp.where(keep, (accepted + 1) // plan.save_every - 1, 0)
+
+
+def _sampled(plan, settings, cursor, operands, ta, tb, y1, dense):
+    system = plan.system.bind(operands.theta, settings.consts)
+    return sample(plan, system, operands.save_ts[cursor], ta, tb, y1, dense)
+
+
+def _is_pending(plan, operands, cursor, tb):
+    direction = jnp.sign(operands.t1 - operands.t0)
+    time = operands.save_ts[jnp.minimum(cursor, plan.num_save - 1)]
+    return (cursor < plan.num_save) & (direction * time <= direction * tb)
+
+
+def _was_saved(operands, cursor, ta):
+    """Whether the save time before `cursor` lies in the step from `ta` (the first step includes t0 itself)."""
+    direction = jnp.sign(operands.t1 - operands.t0)
+    time = operands.save_ts[jnp.maximum(cursor - 1, 0)]
+    return (cursor > 0) & ((direction * time > direction * ta) | (ta == operands.t0))
+
+
+def _choose(active, new, old):
+    return jax.tree_util.tree_map(lambda a, b: jnp.where(active, a, b), new, old)
+
+
+def _add(a, b):
+    return jax.tree_util.tree_map(jnp.add, a, b)
+
+
+def _write(buffer, value, index):
+    return lax.dynamic_update_index_in_dim(buffer, value.astype(buffer.dtype), index, 0)
