@@ -6,6 +6,8 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt  # noqa: E402  (after the choice of a backend that needs no display)
 import numpy as np  # noqa: E402
+from matplotlib.layout_engine import ConstrainedLayoutEngine  # noqa: E402
+from matplotlib.ticker import FormatStrFormatter, NullFormatter  # noqa: E402
 
 BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"  # told apart by colour-blind readers too
 
@@ -14,8 +16,8 @@ def draw(path, data, num_fitted, curves, report):
     """Draw the four panels and save them."""
     plt.rcParams.update({"font.size": 10.5, "axes.spines.top": False, "axes.spines.right": False})
     plt.rcParams.update({"axes.titlesize": 11, "axes.titlelocation": "left"})
-    figure = plt.figure(figsize=(12, 7.2), layout="constrained")
-    figure.get_layout_engine().set(rect=(0, 0, 1, 0.87), hspace=0.06, wspace=0.04)  # the top is for title and legend
+    layout = ConstrainedLayoutEngine(rect=(0, 0, 1, 0.87), hspace=0.06, wspace=0.04)  # the top is for title and legend
+    figure = plt.figure(figsize=(12, 7.2), layout=layout)
     figure.text(0.01, 0.985, report["finding"], fontsize=16, fontweight="bold", va="top")
     figure.text(0.01, 0.937, subtitle(report), va="top", color="0.25")
     left, right = (half.subgridspec(2, 1) for half in figure.add_gridspec(1, 2, width_ratios=[1.75, 1]))
@@ -68,8 +70,9 @@ def draw_counts(axes, x, y, num_fitted):
 def phase(axes, counts, num_fitted, curves):
     """Lynx against hares."""
     axes.plot(*counts.T, "-", color="0.78", lw=1)
-    draw_models(axes, *curves["lv"].T, *curves["ude"].T)
-    draw_counts(axes, *counts.T, num_fitted)
+    (hares, lynx), (ude_hares, ude_lynx) = curves["lv"].T, curves["ude"].T
+    draw_models(axes, hares, lynx, ude_hares, ude_lynx)
+    draw_counts(axes, counts[:, 0], counts[:, 1], num_fitted)
     axes.set(xlim=(0, None), ylim=(0, None), title="Phase portrait, 1900-1920")
     axes.set(xlabel="Hares (thousand pelts)", ylabel="Lynx (thousand pelts)")
 
@@ -84,6 +87,6 @@ def predation(axes, curves):
     axes.set(xlabel="Lotka-Volterra term (thousand pelts a year)", ylabel="Learned term")
     axes.set(title="Predation along the fit, 1900-1916")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
-        axis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+        axis.set_major_formatter(FormatStrFormatter("%g"))
+        axis.set_minor_formatter(NullFormatter())
     axes.legend(frameon=False, loc="lower right", fontsize=9.5)

@@ -233,7 +233,7 @@ def analyse(full, done):
 
 def main():
     """Run the analysis; print it, and write quickstart.json and quickstart.png."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Fit and forecast the lynx and hare counts.")
     parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path(), help="folder for the files")
     parser.add_argument("--full", action="store_true", help="more starts and steps")
     options = parser.parse_args()

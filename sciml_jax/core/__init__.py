@@ -2,14 +2,13 @@
 
 - `status`: `Status`, the outcomes of a solve with their remedies; `SolveError`.
 - `method`: `AbstractMethod`, `AbstractSolution`, the protocols behind `sj.solve`.
-- `callables`: one converter for functions, and hoisting of closed-over values.
+- `callables`: one converter for functions.
 - `tree`: what is traced and what is static; descriptions for messages.
 - `checks`: messages for wrong input.
 - `checkpoint`: atomic saving of pytrees without pickle.
 """
 
 from .callables import Function as Function
-from .callables import Hoisted as Hoisted
 from .callables import as_callable as as_callable
 from .method import AbstractMethod as AbstractMethod
 from .method import AbstractSolution as AbstractSolution

@@ -2,6 +2,7 @@
 
 - `components/`: evaluate a traced function component by component.
 - `linear_solve`: one factorisation, many solves, differentiably; `small_lu` (unrolled), `dense_lu` (loops).
+- `hoist`: a function traced with everything that it closes over as operands.
 - `combine`, `interpolation`: linear combinations and interpolants of states held as tuples of arrays.
 - `flatten`: pytrees as real vectors. `loops`: loops that work inside `shard_map`.
 """

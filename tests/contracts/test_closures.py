@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import sciml_jax as sj
 from helpers import assert_trees_close
+from jax.sharding import Mesh, PartitionSpec
 
 METHODS = [sj.Tsit5(), pytest.param(sj.Rodas5P(), marks=pytest.mark.full)]
 every_family = pytest.mark.parametrize("method", METHODS, ids=lambda m: type(m).__name__)
@@ -162,3 +163,21 @@ def test_a_network_is_trained_through_the_solve():
     squared = sum(float(jnp.sum(g**2)) for g in jax.tree_util.tree_leaves(eqx.filter(gradient, eqx.is_array)))
     # A small step downhill lowers the loss by the squared norm of the gradient times its size, to second order.
     assert float(value) - float(value_and_grad(moved)[0]) == pytest.approx(1e-3 * squared, rel=0.05)
+
+
+def test_inside_shard_map_closures_over_shared_and_sharded_values_mix_with_a_shared_problem():
+    """The default check of varying axes: what is closed over may vary over the mesh where y0 and args do not, and so on."""
+    mesh = Mesh(np.array(jax.devices()[:2]), ("lanes",))
+
+    def local(sharded, shared):
+        def field(t, y, args):
+            return -sharded[0] * y + shared * t + args
+
+        problem = sj.ODEProblem(field, jnp.ones(2), 0.0, 1.0, shared * 0.1)
+        return sj.solve(problem, sj.Tsit5(), rtol=1e-8, atol=1e-10, max_steps=64).y1[None]
+
+    run = jax.jit(jax.shard_map(local, mesh=mesh, in_specs=(PartitionSpec("lanes"), PartitionSpec()), out_specs=PartitionSpec("lanes")))
+    rates, slope = np.array([0.5, 1.5]), 0.3
+    particular = lambda t, k: slope * (t / k - 1 / k**2) + 0.1 * slope / k
+    expected = particular(1.0, rates) + (1 - particular(0.0, rates)) * np.exp(-rates)
+    np.testing.assert_allclose(run(jnp.asarray(rates), jnp.asarray(slope)), expected[:, None] * np.ones(2), rtol=1e-6)

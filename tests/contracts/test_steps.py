@@ -50,6 +50,15 @@ def test_stops_at_the_ends_of_the_interval_are_harmless():
     np.testing.assert_allclose(with_ends.y1, switched_exact(), rtol=1e-6)
 
 
+def test_stops_may_come_in_any_order_and_those_outside_are_ignored():
+    tidy = solve(sj.PIDController(tstops=jnp.array([0.7, 1.9, 2.5])))
+    messy = solve(sj.PIDController(tstops=jnp.array([2.5, 0.7, 1.9])))
+    outside = solve(sj.PIDController(tstops=jnp.array([-1.0, 0.7, 1.9, 2.5, 3.5, 9.0])))
+    assert int(tidy.stats.num_steps) == int(messy.stats.num_steps) == int(outside.stats.num_steps)
+    assert float(tidy.stats.t_last) == float(outside.stats.t_last) == 3.0
+    np.testing.assert_array_equal(tidy.y1, outside.y1)
+
+
 def test_stops_work_backwards_and_in_lanes_and_are_differentiated_past():
     def end(y0):
         problem = sj.ODEProblem(lambda t, y, args: -y, y0, 1.0, 0.0)

@@ -1,5 +1,6 @@
 """The quickstart's parts that need no fit; `make quickstart` runs the whole."""
 
+import importlib
 import pathlib
 import sys
 
@@ -17,7 +18,7 @@ EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
 def quickstart():
     sys.path.insert(0, str(EXAMPLES))
     try:
-        import quickstart as module
+        module = importlib.import_module("quickstart")
     finally:
         sys.path.remove(str(EXAMPLES))
     return module

@@ -79,6 +79,9 @@ def raise_on_failure(solution: Any) -> None:
 
 def _run(config: Static, dynamic: Any) -> Solution:
     static, method, max_steps = config.tree
+    # Inside shard_map everything varies over every axis that anything varies over: a parameter that did not would get a
+    # collective into each step of the reverse loop.
+    dynamic = vary_like(dynamic, dynamic)
     problem, saveat, controller, rtol, atol, dt0 = combine(dynamic, static)
     t0, t1, save_ts = _times(problem, saveat)
     system = System(problem, saveat.fn, t0, method)

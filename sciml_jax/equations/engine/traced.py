@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ...core.callables import Hoisted
 from ...core.tree import is_inexact
 from ...numerics.components import Components, contains_large_dot, count_scalar_operations, evaluate, unpack
+from ...numerics.hoist import Hoisted
 
 MAX_SCALAR_OPERATIONS = 1500
 """Scalar operations of the user's functions in one step up to which a state is held as components.

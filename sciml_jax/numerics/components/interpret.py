@@ -148,7 +148,8 @@ class Context:
         if isinstance(value, jax.Array) and not value.is_fully_addressable:
             return Value.from_array(value)
         if np.size(value) > self.options.max_size:
-            return Value.from_array(value)
+            # A literal is a typed Python scalar, without a shape of its own.
+            return Value.from_array(value if hasattr(value, "shape") else np.asarray(value).astype(dtype))
         return Value.from_constant(np.asarray(value).astype(dtype))
 
 

@@ -1,0 +1,67 @@
+"""Tracing a function once with everything that it closes over as explicit operands."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.core
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
+
+from .components import Components, evaluate, pack
+from .loops import vary_like, varying_axes
+
+SMALL_CONSTANT = 64
+"""Concrete constants of up to this many elements stay in the program, where they can be folded."""
+
+
+class Hoisted:
+    """A traced function whose closed-over values have become explicit operands.
+
+    `hoisted = Hoisted(fn, *examples)` traces `fn(*examples)` once; `hoisted.consts` are the values it had closed over,
+    tracers of outer transformations included; `hoisted.jaxpr` takes those constants first and then the flat arguments.
+    Values that a function closes over must be operands wherever the function ends up inside a custom derivative or
+    batching rule: JAX cannot see them there.
+
+    Inside `shard_map` the examples should vary over all axes that any operand varies over; the constants are cast to.
+    """
+
+    def __init__(self, fn: Callable, *examples: Any):
+        closed, self.out_shape = jax.make_jaxpr(fn, return_shape=True)(*examples)
+        keep = [_is_small_constant(const) for const in closed.consts]
+        kept = [const for const, small in zip(closed.consts, keep, strict=True) if small]
+        hoisted = [const for const, small in zip(closed.consts, keep, strict=True) if not small]
+        self.consts: tuple = tuple(vary_like(hoisted, examples))
+        run = _run_recasting if varying_axes(examples) else _run
+
+        def explicit(consts, *flat):
+            rest, fixed = iter(consts), iter(kept)
+            merged = [next(fixed) if small else next(rest) for small in keep]
+            return run(ClosedJaxpr(closed.jaxpr, merged), flat)
+
+        flat = jax.tree_util.tree_leaves(examples)
+        self.jaxpr: ClosedJaxpr = jax.make_jaxpr(explicit)(self.consts, *flat)
+
+    def __call__(self, *flat: Any) -> tuple:
+        """Evaluate on flat operands, the constants first; returns the flat outputs."""
+        return tuple(jaxpr_as_fun(self.jaxpr)(*flat))
+
+
+def _run(closed: ClosedJaxpr, flat: tuple) -> list:
+    return jaxpr_as_fun(closed)(*flat)
+
+
+def _run_recasting(closed: ClosedJaxpr, flat: tuple) -> list:
+    """Evaluate a program in which constants that did not vary over a mesh axis were cast, but now vary already.
+
+    The interpreter skips such casts; with `max_size=0` it leaves all arrays as they are.
+    """
+    out = evaluate(closed, *flat, max_size=0)
+    return vary_like([pack(leaf) if isinstance(leaf, Components) else leaf for leaf in out], flat)
+
+
+def _is_small_constant(const: Any) -> bool:
+    if isinstance(const, jax.core.Tracer) or jnp.issubdtype(const.dtype, jax.dtypes.extended):
+        return False
+    return np.size(const) <= SMALL_CONSTANT and getattr(const, "is_fully_addressable", True)
