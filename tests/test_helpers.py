@@ -53,7 +53,10 @@ def test_the_observed_order_is_the_slope_above_the_rounding_floor():
 
 def test_finite_differences_are_exact_for_quartics():
     fn = lambda tree: {"out": tree["a"] ** 4 + tree["b"]}
-    primal, tangent = {"a": jnp.array([1.0, 2.0]), "b": jnp.array(3.0)}, {"a": jnp.array([1.0, -1.0]), "b": jnp.array(2.0)}
+    primal, tangent = (
+        {"a": jnp.array([1.0, 2.0]), "b": jnp.array(3.0)},
+        {"a": jnp.array([1.0, -1.0]), "b": jnp.array(2.0)},
+    )
     expected = jax.jvp(fn, (primal,), (tangent,))[1]
     assert_trees_close(finite_difference_jvp(fn, primal, tangent, size=0.1), expected, rtol=1e-12)
 

@@ -4,7 +4,9 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.core
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
 from ..core.method import AbstractSolution
@@ -110,7 +112,8 @@ class Solution(AbstractSolution):
 
     def __repr__(self) -> str:
         def text(value: Any) -> str:
-            return "traced" if isinstance(value, jax.core.Tracer) or jnp.ndim(value) else str(int(value))
+            concrete = isinstance(value, (jax.Array, np.ndarray)) and not isinstance(value, jax.core.Tracer)
+            return str(int(value)) if concrete and value.ndim == 0 else f"{value}" if concrete else "traced"
 
         status = text(self.status)
         name = status if not status.isdigit() else Status(int(status)).name

@@ -24,7 +24,7 @@ class Hoisted:
     Values that a function closes over must be operands wherever the function ends up inside a custom derivative or
     batching rule: JAX cannot see them there.
 
-    Inside `shard_map` the examples should vary over all axes that any operand varies over; the constants are cast to.
+    Inside `shard_map` the operands may vary over more mesh axes when it is evaluated than when it was traced.
     """
 
     def __init__(self, fn: Callable, *examples: Any):
@@ -32,33 +32,31 @@ class Hoisted:
         keep = [_is_small_constant(const) for const in closed.consts]
         kept = [const for const, small in zip(closed.consts, keep, strict=True) if small]
         hoisted = [const for const, small in zip(closed.consts, keep, strict=True) if not small]
-        self.consts: tuple = tuple(vary_like(hoisted, examples))
-        run = _run_recasting if varying_axes(examples) else _run
+        self.consts: tuple = tuple(hoisted)
 
         def explicit(consts, *flat):
             rest, fixed = iter(consts), iter(kept)
             merged = [next(fixed) if small else next(rest) for small in keep]
-            return run(ClosedJaxpr(closed.jaxpr, merged), flat)
+            return _run(ClosedJaxpr(closed.jaxpr, merged), flat)
 
         flat = jax.tree_util.tree_leaves(examples)
         self.jaxpr: ClosedJaxpr = jax.make_jaxpr(explicit)(self.consts, *flat)
 
     def __call__(self, *flat: Any) -> tuple:
         """Evaluate on flat operands, the constants first; returns the flat outputs."""
-        return tuple(jaxpr_as_fun(self.jaxpr)(*flat))
+        return tuple(_run(self.jaxpr, flat))
 
 
 def _run(closed: ClosedJaxpr, flat: tuple) -> list:
-    return jaxpr_as_fun(closed)(*flat)
+    """Evaluate a program; inside `shard_map`, skip casts of values that have come to vary already.
 
-
-def _run_recasting(closed: ClosedJaxpr, flat: tuple) -> list:
-    """Evaluate a program in which constants that did not vary over a mesh axis were cast, but now vary already.
-
-    The interpreter skips such casts; with `max_size=0` it leaves all arrays as they are.
+    The program was traced when some operands did not vary over a mesh axis, so it casts them; by now everything varies.
+    The interpreter skips such casts, and with `max_size=0` it leaves all arrays as they are.
     """
+    if not varying_axes(flat, closed.consts):
+        return jaxpr_as_fun(closed)(*flat)
     out = evaluate(closed, *flat, max_size=0)
-    return vary_like([pack(leaf) if isinstance(leaf, Components) else leaf for leaf in out], flat)
+    return vary_like([pack(leaf) if isinstance(leaf, Components) else leaf for leaf in out], flat, closed.consts)
 
 
 def _is_small_constant(const: Any) -> bool:

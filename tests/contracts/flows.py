@@ -8,6 +8,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+
 import sciml_jax as sj
 from sciml_jax.zoo.modulated_hopf import modulated_hopf_field
 

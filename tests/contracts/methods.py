@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import pytest
+
 import sciml_jax as sj
 
 

@@ -5,6 +5,7 @@ import functools
 import jax
 import numpy as np
 import pytest
+
 import sciml_jax as sj
 from sciml_jax import zoo
 
@@ -26,7 +27,9 @@ def entry(name):
 def compiled(name, method_name):
     method = BY_NAME[method_name].method
     return jax.jit(
-        lambda problem, rtol, atol: sj.solve(problem, method, rtol=rtol, atol=atol, max_steps=2**14, on_failure="status")
+        lambda problem, rtol, atol: sj.solve(
+            problem, method, rtol=rtol, atol=atol, max_steps=2**14, on_failure="status"
+        )
     )
 
 
@@ -90,7 +93,11 @@ def test_the_default_tolerances_give_five_digits_on_lotka_volterra():
 WORK = {
     ("lotka_volterra", "Tsit5", 1e-6, 1e-9): (92, 16, "a rejection or two at each of the six fronts of three orbits"),
     ("lotka_volterra", "Dopri5", 1e-6, 1e-9): (83, 20, "the error estimate is more optimistic than Tsit5's"),
-    ("lotka_volterra", "Bosh3", 1e-6, 1e-9): (760, 6, "order 3 pays at this tolerance; steps change slowly, so few fail"),
+    ("lotka_volterra", "Bosh3", 1e-6, 1e-9): (
+        760,
+        6,
+        "order 3 pays at this tolerance; steps change slowly, so few fail",
+    ),
     ("linear_oscillator", "Tsit5", 1e-6, 1e-6): (67, 0, "steps of one size: 20 radians, 0.3 each"),
     ("robertson", "Rodas5P", 1e-6, 1e-10): (40, 5, "the rejections are in the initial layer"),
     ("modulated_hopf", "Rodas5P", 1e-6, 1e-6): (17, 1, "the first step is found to be too long"),

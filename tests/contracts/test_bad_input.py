@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 import sciml_jax as sj
 
 
@@ -92,7 +93,7 @@ CASES = {
     ),
     "NaN stop": (solve(controller=sj.PIDController(tstops=[0.5, np.nan])), ValueError, "`tstops`", "nan|not finite|1", "Drop|Pass"),
     "stops in two dimensions": (
-        solve(controller=sj.FixedStep(tstops=jnp.ones((2, 2))), dt0=0.1), ValueError, "`tstops`", "[2,2]", "Pass|linspace",
+        solve(controller=sj.FixedStep(tstops=jnp.ones((2, 2))), dt0=0.1), ValueError, "`tstops` must be a one-dimensional", "[[1", "Pass",
     ),
     "negative rtol": (solve(rtol=-1e-6), ValueError, "`rtol` must be finite and not negative", "-1e-06", "rtol=1e-6"),
     "negative atol": (solve(atol=-1.0), ValueError, "`atol` must be finite and not negative", "-1.0", "atol=1e-6"),

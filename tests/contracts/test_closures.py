@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import sciml_jax as sj
 from helpers import assert_trees_close
 from jax.sharding import Mesh, PartitionSpec
+
+import sciml_jax as sj
 
 METHODS = [sj.Tsit5(), pytest.param(sj.Rodas5P(), marks=pytest.mark.full)]
 every_family = pytest.mark.parametrize("method", METHODS, ids=lambda m: type(m).__name__)
@@ -48,7 +49,9 @@ def compositions(fn):
         "vmap(grad)": jax.jit(lanes(jax.grad(total(fn)))),
         "grad(vmap)": jax.jit(jax.grad(total(lanes(fn)))),
         "vmap(vmap(grad))": jax.jit(
-            lambda *operands: lanes(lambda r: lanes(lambda *rest: jax.grad(total(fn))(r, *rest))(*operands[1:]))(operands[0])
+            lambda *operands: lanes(lambda r: lanes(lambda *rest: jax.grad(total(fn))(r, *rest))(*operands[1:]))(
+                operands[0]
+            )
         ),
         "vmap(jacfwd)": jax.jit(lanes(jax.jacfwd(fn))),
     }
@@ -102,7 +105,9 @@ def test_a_problem_is_an_argument_of_jit():
 
 def test_a_problem_is_an_argument_of_vmap():
     problem = sj.ODEProblem(decay, jnp.ones(2), 0.0, 1.0, RATES)
-    axes = eqx.tree_at(lambda p: p.args, jax.tree_util.tree_map(lambda _: None, problem), 0, is_leaf=lambda x: x is None)
+    axes = eqx.tree_at(
+        lambda p: p.args, jax.tree_util.tree_map(lambda _: None, problem), 0, is_leaf=lambda x: x is None
+    )
     found = jax.jit(jax.vmap(end_of, in_axes=(axes,)))(problem)
     assert_trees_close(found, jnp.exp(-RATES)[:, None] * jnp.ones(2), rtol=1e-6)
 
@@ -133,7 +138,9 @@ class Spring(eqx.Module):
 
 
 def cosine(field):
-    return sj.solve(sj.ODEProblem(field, jnp.array([1.0, 0.0]), 0.0, 1.0), sj.Tsit5(), rtol=1e-8, atol=1e-10, max_steps=64).y1[0]
+    return sj.solve(
+        sj.ODEProblem(field, jnp.array([1.0, 0.0]), 0.0, 1.0), sj.Tsit5(), rtol=1e-8, atol=1e-10, max_steps=64
+    ).y1[0]
 
 
 EXPECTED = (np.cos(1.5), -np.sin(1.5) / 3.0)
@@ -146,7 +153,9 @@ EXPECTED = (np.cos(1.5), -np.sin(1.5) / 3.0)
 )
 def test_the_parameters_of_a_vector_field_that_is_a_module_are_differentiated(view):
     """u(1) = cos(sqrt(k)), at k = 2.25."""
-    value, gradient = eqx.filter_jit(eqx.filter_value_and_grad(lambda spring: cosine(view(spring))))(Spring(jnp.array(2.25)))
+    value, gradient = eqx.filter_jit(eqx.filter_value_and_grad(lambda spring: cosine(view(spring))))(
+        Spring(jnp.array(2.25))
+    )
     assert_trees_close((float(value), float(gradient.stiffness)), EXPECTED, rtol=1e-6)
 
 
@@ -176,7 +185,11 @@ def test_inside_shard_map_closures_over_shared_and_sharded_values_mix_with_a_sha
         problem = sj.ODEProblem(field, jnp.ones(2), 0.0, 1.0, shared * 0.1)
         return sj.solve(problem, sj.Tsit5(), rtol=1e-8, atol=1e-10, max_steps=64).y1[None]
 
-    run = jax.jit(jax.shard_map(local, mesh=mesh, in_specs=(PartitionSpec("lanes"), PartitionSpec()), out_specs=PartitionSpec("lanes")))
+    run = jax.jit(
+        jax.shard_map(
+            local, mesh=mesh, in_specs=(PartitionSpec("lanes"), PartitionSpec()), out_specs=PartitionSpec("lanes")
+        )
+    )
     rates, slope = np.array([0.5, 1.5]), 0.3
     particular = lambda t, k: slope * (t / k - 1 / k**2) + 0.1 * slope / k
     expected = particular(1.0, rates) + (1 - particular(0.0, rates)) * np.exp(-rates)

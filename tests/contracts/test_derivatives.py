@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import sciml_jax as sj
 from helpers import assert_trees_close, finite_difference_jvp, random_like
+
+import sciml_jax as sj
 from sciml_jax.zoo.modulated_hopf import modulated_hopf_field
 
 from . import flows
@@ -57,7 +58,9 @@ def test_the_gradient_agrees_with_finite_differences(listed):
     value_and_grad = flows.compiled_value_and_grad(listed)
     slope = finite_difference_jvp(lambda theta: value_and_grad(theta)[0], flows.theta(), direction, size=1e-3)
     gradient = value_and_grad(flows.theta())[1]
-    inner = sum(float(jnp.vdot(g, d)) for g, d in zip(jax.tree_util.tree_leaves(gradient), jax.tree_util.tree_leaves(direction)))
+    inner = sum(
+        float(jnp.vdot(g, d)) for g, d in zip(jax.tree_util.tree_leaves(gradient), jax.tree_util.tree_leaves(direction))
+    )
     assert abs(inner - float(slope)) < 1e-5 * max(1.0, abs(inner))
 
 
@@ -86,7 +89,9 @@ def _args_loss(listed, args):
     start = flows.theta()
     problem = sj.ODEProblem(modulated_hopf_field, start["y0"], 0.1, 0.6, args)
     tolerances = {**flows.options(listed)}
-    sol = sj.solve(problem, listed.method, saveat=start["ts"][:1], max_steps=32 if listed.has_error_estimate else 256, **tolerances)
+    sol = sj.solve(
+        problem, listed.method, saveat=start["ts"][:1], max_steps=32 if listed.has_error_estimate else 256, **tolerances
+    )
     return jnp.sum(sol.ys**3)
 
 

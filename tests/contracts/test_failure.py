@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 import sciml_jax as sj
 from sciml_jax.core.status import Status
 
@@ -41,7 +42,11 @@ CASES = {
     "NaN parameter": (np.nan, 9.0, Status.NON_FINITE, 0),
 }
 FAILING = [name for name, case in CASES.items() if case[2] is not Status.SUCCESS]
-REMEDIES = {Status.NON_FINITE: "Check the vector field", Status.STEP_TOO_SMALL: "singularity", Status.MAX_STEPS: "Increase `max_steps`"}
+REMEDIES = {
+    Status.NON_FINITE: "Check the vector field",
+    Status.STEP_TOO_SMALL: "singularity",
+    Status.MAX_STEPS: "Increase `max_steps`",
+}
 
 
 def acceptable(name, status):

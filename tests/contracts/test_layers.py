@@ -8,6 +8,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+
 import sciml_jax
 
 ROOT = Path(sciml_jax.__file__).parent
@@ -97,5 +98,7 @@ def test_importing_brings_in_no_heavy_package_and_leaves_jax_as_it_was():
     """
     environment = {key: value for key, value in os.environ.items() if not key.startswith("JAX_ENABLE")}
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT.parent), environment.get("PYTHONPATH", "")])
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, env=environment)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, env=environment
+    )
     assert done.returncode == 0, done.stderr

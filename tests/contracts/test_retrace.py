@@ -2,8 +2,9 @@
 
 import jax
 import jax.numpy as jnp
-import sciml_jax as sj
 from helpers import Counted, assert_no_retrace
+
+import sciml_jax as sj
 
 
 @Counted

@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import sciml_jax as sj
 from helpers import assert_trees_close
+
+import sciml_jax as sj
 
 RATE = 0.8
 
@@ -37,7 +38,10 @@ CASES = {
     "t1": (sj.SaveAt(t1=True), [2.0]),
     "ts": (sj.SaveAt(ts=TIMES), [0.3, 1.1, 1.7]),
     "t0, ts and t1": (sj.SaveAt(t0=True, ts=TIMES, t1=True), [0.0, 0.3, 1.1, 1.7, 2.0]),
-    "ts with the ends and duplicates": (sj.SaveAt(ts=jnp.array([0.0, 0.0, 0.3, 0.3, 2.0, 2.0])), [0.0, 0.0, 0.3, 0.3, 2.0, 2.0]),
+    "ts with the ends and duplicates": (
+        sj.SaveAt(ts=jnp.array([0.0, 0.0, 0.3, 0.3, 2.0, 2.0])),
+        [0.0, 0.0, 0.3, 0.3, 2.0, 2.0],
+    ),
     "ts and dense": (sj.SaveAt(ts=TIMES, dense=True), [0.3, 1.1, 1.7]),
     "every step": (sj.SaveAt(steps=1), None),
     "every third step, t0 and t1": (sj.SaveAt(t0=True, steps=3, t1=True), None),
@@ -164,7 +168,9 @@ def test_dense_output_backwards_in_time():
 def test_the_derivative_with_respect_to_a_save_time_is_the_vector_field_there(mode):
     """At times inside a step, on a step's end, at t0 and at t1."""
     times = jnp.array([0.0, 0.3, 0.5, 1.1, 2.0])
-    jacobian = jax.jit(mode(lambda ts: solve(ts, controller=sj.FixedStep(), dt0=0.0625, rtol=None, atol=None).ys))(times)
+    jacobian = jax.jit(mode(lambda ts: solve(ts, controller=sj.FixedStep(), dt0=0.0625, rtol=None, atol=None).ys))(
+        times
+    )
     expected = np.zeros((5, 2, 5))
     for i, t in enumerate(times):
         expected[i, :, i] = field(t, exact(t), RATE)

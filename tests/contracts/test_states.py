@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import sciml_jax as sj
 from helpers import assert_trees_close
+
+import sciml_jax as sj
 from sciml_jax.zoo.modulated_hopf import modulated_hopf_field
 
 from . import flows
@@ -57,7 +58,9 @@ def test_tolerances_may_be_pytrees_like_the_state():
     uniform = solve_nested(listed, 1.5, rtol=1e-4, atol=1e-4)
     steps = {}
     for name in ("u", "w"):
-        atol = jax.tree_util.tree_map(lambda _: 1e-4, NESTED) | {name: jax.tree_util.tree_map(lambda _: 1e-10, NESTED[name])}
+        atol = jax.tree_util.tree_map(lambda _: 1e-4, NESTED) | {
+            name: jax.tree_util.tree_map(lambda _: 1e-10, NESTED[name])
+        }
         sol = solve_nested(listed, 1.5, rtol=atol, atol=atol)
         steps[name] = int(sol.stats.num_steps)
         assert steps[name] > 2 * int(uniform.stats.num_steps)
@@ -97,7 +100,9 @@ def test_complex_states_and_their_gradients_equal_the_pair_of_real_ones(listed):
         y = sj.solve(problem, listed.method, max_steps=512, **flows.options(listed)).y1
         return jax.lax.complex(y[0], y[1])
 
-    score = lambda end: lambda rate: (jnp.sum(jnp.abs(end(rate)) ** 2 * jnp.array([1.0, 2.0])) + jnp.sum(end(rate).imag), end(rate))
+    score = lambda end: (
+        lambda rate: (jnp.sum(jnp.abs(end(rate)) ** 2 * jnp.array([1.0, 2.0])) + jnp.sum(end(rate).imag), end(rate))
+    )
     (_, found), gradient = jax.jit(jax.value_and_grad(score(complex_end), has_aux=True))(0.7)
     (_, expected), expected_gradient = jax.jit(jax.value_and_grad(score(real_end), has_aux=True))(0.7)
     assert found.dtype == jnp.complex128
@@ -114,7 +119,9 @@ def _single_precision(listed):
 
     def outputs(theta):
         problem = sj.ODEProblem(modulated_hopf_field, theta["y0"], theta["t0"], theta["t1"], theta["args"])
-        sol = sj.solve(problem, listed.method, saveat=sj.SaveAt(t0=True, ts=theta["ts"], t1=True), max_steps=256, **fixed)
+        sol = sj.solve(
+            problem, listed.method, saveat=sj.SaveAt(t0=True, ts=theta["ts"], t1=True), max_steps=256, **fixed
+        )
         return sol.ys, (sol.ts, sol.y1, sol.stats.t_last)
 
     def loss(theta):

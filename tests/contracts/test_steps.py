@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 import sciml_jax as sj
 
 STOPS = jnp.array([0.7, 1.9])
@@ -24,7 +25,14 @@ def switched_exact(t=3.0, stops=(0.7, 1.9)):
 
 def solve(controller, saveat=None, **options):
     problem = sj.ODEProblem(switched, jnp.ones(1), 0.0, 3.0, STOPS)
-    return sj.solve(problem, sj.Tsit5(), saveat=saveat, controller=controller, max_steps=512, **{"rtol": 1e-7, "atol": 1e-9, **options})
+    return sj.solve(
+        problem,
+        sj.Tsit5(),
+        saveat=saveat,
+        controller=controller,
+        max_steps=512,
+        **{"rtol": 1e-7, "atol": 1e-9, **options},
+    )
 
 
 def test_stops_at_discontinuities_are_stepped_on_exactly_and_save_rejections():
@@ -72,7 +80,9 @@ def test_stops_work_backwards_and_in_lanes_and_are_differentiated_past():
 
 def smooth(controller, **options):
     problem = sj.ODEProblem(lambda t, y, args: -y, jnp.ones(1), 0.0, 3.0)
-    return sj.solve(problem, sj.Tsit5(), saveat=sj.SaveAt(t0=True, steps=1), controller=controller, max_steps=512, **options)
+    return sj.solve(
+        problem, sj.Tsit5(), saveat=sj.SaveAt(t0=True, steps=1), controller=controller, max_steps=512, **options
+    )
 
 
 def sizes(sol):

@@ -5,6 +5,7 @@ import itertools
 
 import numpy as np
 import pytest
+
 from sciml_jax.equations.methods.explicit_runge_kutta import AbstractExplicitRungeKutta
 
 from .methods import METHODS

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import assert_trees_close
-from jax.sharding import Mesh, PartitionSpec as P
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
 
 from . import flows
 from .methods import every, representatives
@@ -26,9 +27,7 @@ def mesh():
 def lane_outputs(listed):
     single = flows.compiled_outputs(listed)
     size = LANES["y0"].shape[0]
-    return jnp.stack(
-        [single({k: v if AXES[k] is None else v[i] for k, v in LANES.items()}) for i in range(size)]
-    )
+    return jnp.stack([single({k: v if AXES[k] is None else v[i] for k, v in LANES.items()}) for i in range(size)])
 
 
 def per_lane(listed):
@@ -107,9 +106,7 @@ def test_grad_inside_shard_map_of_shared_and_of_sharded_parameters(listed, check
             return found
         return {key: jax.lax.psum(found[key], "lanes") if AXES[key] is None else found[key] for key in found}
 
-    sharded = jax.jit(
-        jax.shard_map(local, mesh=mesh(), in_specs=(SHARED,), out_specs=SHARED, check_vma=check_vma)
-    )
+    sharded = jax.jit(jax.shard_map(local, mesh=mesh(), in_specs=(SHARED,), out_specs=SHARED, check_vma=check_vma))
     assert_trees_close(_local(sharded(LANES)), _local(summed_gradient(listed)), rtol=SAME)
 
 

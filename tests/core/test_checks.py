@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 from sciml_jax.core import checks
 from sciml_jax.core.tree import Static, combine, describe, is_concrete, partition
 
@@ -15,8 +16,14 @@ class Thing:
 @pytest.mark.parametrize(
     ("check", "words"),
     [
-        (lambda: checks.check_instance(Thing, Thing, "thing", "Thing()"), ["must be an instance", "class `Thing`", "`Thing()`"]),
-        (lambda: checks.check_instance(3, Thing, "thing", "Thing()"), ["must be an instance of `Thing`", "got 3", "`Thing()`"]),
+        (
+            lambda: checks.check_instance(Thing, Thing, "thing", "Thing()"),
+            ["must be an instance", "class `Thing`", "`Thing()`"],
+        ),
+        (
+            lambda: checks.check_instance(3, Thing, "thing", "Thing()"),
+            ["must be an instance of `Thing`", "got 3", "`Thing()`"],
+        ),
         (lambda: checks.check_scalar(np.ones(2), "x"), ["real scalar", "float64[2]", "Pass a float"]),
         (lambda: checks.check_max_steps("many"), ["positive integer", "'many'", "max_steps=4096"]),
         (lambda: checks.check_inexact_tree({"a": np.ones(2, int)}, "y0"), ["float or complex", "int64", "dtype=float"]),
@@ -87,4 +94,4 @@ def test_static_halves_tell_one_from_true_and_unhashable_values_by_identity():
 
 def test_concrete_means_that_no_leaf_is_traced():
     assert is_concrete({"a": 1.0, "b": np.ones(2)})
-    jax.jit(lambda x: (pytest.fail("a tracer is not concrete") if is_concrete((1.0, x)) else x))(1.0)
+    jax.jit(lambda x: pytest.fail("a tracer is not concrete") if is_concrete((1.0, x)) else x)(1.0)

@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import sciml_jax as sj
 from helpers import assert_trees_close
+
+import sciml_jax as sj
 
 START = jnp.array([1.0, 1.0])
 PARAMETERS = jnp.array([1.5, 1.0, 3.0, 1.0])
@@ -92,9 +93,17 @@ def test_a_jacobian_that_is_given_is_used():
     """A wrong Jacobian costs a Rosenbrock method its order, so the step count shows whose Jacobian it was."""
     field = lambda t, y, args: -50.0 * (y - jnp.cos(t))
     solve = lambda jacobian: sj.solve(
-        sj.ODEProblem(field, jnp.ones(1), 0.0, 2.0, jacobian=jacobian), sj.Rodas5P(), max_steps=20000, rtol=1e-6, atol=1e-8
+        sj.ODEProblem(field, jnp.ones(1), 0.0, 2.0, jacobian=jacobian),
+        sj.Rodas5P(),
+        max_steps=20000,
+        rtol=1e-6,
+        atol=1e-8,
     )
-    own, given, wrong = solve(None), solve(lambda t, y, args: jnp.array([[-50.0]])), solve(lambda t, y, args: jnp.array([[-5.0]]))
+    own, given, wrong = (
+        solve(None),
+        solve(lambda t, y, args: jnp.array([[-50.0]])),
+        solve(lambda t, y, args: jnp.array([[-5.0]])),
+    )
     assert int(own.stats.num_steps) == int(given.stats.num_steps)
     assert int(wrong.stats.num_steps) > 2 * int(own.stats.num_steps)
     np.testing.assert_allclose(given.y1, own.y1, rtol=1e-10)

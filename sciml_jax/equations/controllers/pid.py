@@ -30,11 +30,12 @@ class PIDController(eqx.Module):
     safety, factormin, factormax
         Safety factor and bounds of the change per step.
     dtmin, dtmax
-        Smallest and largest step size (positive; None for no bound). A proposal below `dtmin` ends the solve with
-        `Status.STEP_TOO_SMALL`.
+        Smallest and largest step size (positive; None for no bound). When a step has to be repeated with less than
+        `dtmin`, the solve ends with `Status.STEP_TOO_SMALL`. Steps shortened to land on a time may be smaller.
     tstops
         Times that must be stepped on exactly, shape (S,): known discontinuities. Those outside the interval are
-        ignored.
+        ignored. Steps see the left limit at their end and the right limit at their beginning, which costs explicit
+        methods one evaluation per step more.
 
     References
     ----------

@@ -61,7 +61,7 @@ def start(plan: Any, operands: Operands, settings: Settings) -> State:
     h = settings.dt0
     if needs_guess:
         guess = initial_step(system, t0, t1, y0, f0, settings.rtol, settings.atol, plan.method.error_order)
-        h = jnp.minimum(guess, settings.dtmax)
+        h = jnp.clip(guess, settings.dtmin, settings.dtmax)
     finite = jnp.isfinite(t0) & jnp.isfinite(t1)
     for leaf in y0:
         finite = finite & jnp.all(jnp.isfinite(leaf))
@@ -102,7 +102,7 @@ def attempt(plan: Any, operands: Operands, settings: Settings, state: State) -> 
     # A step that would leave a sliver of less than a hundredth is stretched to end on the target exactly.
     lands = 1.01 * h >= remaining
     tb = jnp.where(lands, target, ta + direction * h)
-    step = plan.method.step(system, ta, tb, state.y, state.f0)
+    step = plan.method.step(plan.inside(system, ta, tb), ta, tb, state.y, state.f0)
     accepted, next_h, log_error, status = _judge(plan, operands, settings, state, step, ta, tb, lands)
     row = Row(ta, tb, state.y)
 
@@ -186,7 +186,7 @@ def _judge(plan, operands, settings, state, step, ta, tb, lands):
         # The size actually tried, where it was shortened to land on a target, says nothing about growth.
         tried = lax.stop_gradient(jnp.abs(tb - ta))
         next_h = jnp.where(accepted & lands, jnp.maximum(state.h, tried * factor), tried * factor)
-        next_h = jnp.minimum(next_h, settings.dtmax)
+        next_h = jnp.minimum(jnp.where(accepted, jnp.maximum(next_h, settings.dtmin), next_h), settings.dtmax)
     else:
         for leaf in step.y1:
             healthy = healthy & jnp.all(jnp.isfinite(leaf))
@@ -194,8 +194,10 @@ def _judge(plan, operands, settings, state, step, ta, tb, lands):
     # Only a rejected step can fail: either it cannot shrink any more, or (fixed steps) it may not.
     span = lax.stop_gradient(jnp.abs(operands.t1 - operands.t0))
     resolution = 4 * jnp.finfo(next_h.dtype).eps * jnp.abs(lax.stop_gradient(ta))
-    smallest = jnp.maximum(jnp.maximum(resolution, 1e-30 * span), settings.dtmin)
-    exhausted = ~accepted & (next_h <= smallest) if plan.controller_is_adaptive else ~accepted
+    smallest = jnp.maximum(resolution, 1e-30 * span)
+    exhausted = ~accepted
+    if plan.controller_is_adaptive:
+        exhausted = ~accepted & ((next_h <= smallest) | (next_h < settings.dtmin))
     failure = jnp.where(healthy, jnp.int32(Status.STEP_TOO_SMALL), jnp.int32(Status.NON_FINITE))
     return accepted, next_h, log_error, jnp.where(exhausted, failure, state.status)
 

@@ -23,6 +23,7 @@ class Plan:
         num_save: int,
         save_every: int | None,
         dense: bool,
+        has_stops: bool,
     ):
         self.method = method
         self.system = system
@@ -32,21 +33,28 @@ class Plan:
         self.num_save = num_save
         self.save_every = save_every
         self.dense = dense
-        self.carries_f0 = method.carries_f0
+        self.has_stops = has_stops
+        # Over a discontinuity the last evaluation of a step is not the first one of the next.
+        self.carries_f0 = method.carries_f0 and not has_stops
         self.detects_stiffness = getattr(method, "detect_stiffness", False) and max_steps is not None
         # Traced once and differentiated once for all its uses; XLA inlines the call.
         self.replayed_step = jax.jit(self._step)
         """`(theta, consts, ta, tb, y) -> (y1, dense)`: one accepted step, recomputed from its beginning."""
 
     def _step(self, theta: tuple, consts: tuple, ta: Any, tb: Any, y: tuple) -> tuple:
-        step = self.method.step(self.system.bind(theta, consts), ta, tb, y, None)
+        step = self.method.step(self.inside(self.system.bind(theta, consts), ta, tb), ta, tb, y, None)
         return step.y1, step.dense
+
+    def inside(self, system: Any, ta: Any, tb: Any) -> Any:
+        """The bound system as a step from `ta` to `tb` should see it."""
+        return system.within(ta, tb) if self.has_stops else system
 
     def evaluations(self, num_steps: Any) -> Any:
         """Evaluations of the vector field in a solve of `num_steps` attempts."""
         # A guess of the first step needs f(t0, y0) and one more; the former is also what is handed on.
         before = int(self.carries_f0 or self.needs_guess) + int(self.needs_guess)
-        return before + self.method.evaluations_per_step * num_steps
+        repeated = int(self.method.carries_f0 and not self.carries_f0)
+        return before + (self.method.evaluations_per_step + repeated) * num_steps
 
     def empty_buffers(self, operands: Operands, settings: Settings) -> tuple:
         """Buffers for save times, saved steps, interpolants and their times, filled with NaN."""

@@ -94,6 +94,7 @@ def _run(config: Static, dynamic: Any) -> Solution:
         num_save=0 if saveat.ts is None else save_ts.shape[0],
         save_every=saveat.steps,
         dense=saveat.dense,
+        has_stops=controller.tstops is not None and controller.tstops.size > 0,
     )
     y0 = system.layout.split(problem.y0)
     save_ts, bad_times = _save_times(save_ts, t0, t1)
@@ -285,7 +286,7 @@ def _step_sizes(controller, dt0, t0):
 
 def _stops(controller, t0, t1):
     """The times to step on, sorted along the integration, and whether any of them is not finite."""
-    if controller.tstops is None or jnp.size(controller.tstops) == 0:
+    if controller.tstops is None or controller.tstops.size == 0:
         return None, jnp.array(False)
     stops = jnp.asarray(controller.tstops, t0.dtype)
     direction = jnp.sign(t1 - t0)

@@ -1,5 +1,6 @@
 """The user's problem as the engine sees it: functions of tuples of arrays with every operand explicit."""
 
+import copy
 from typing import Any, NamedTuple
 
 import jax
@@ -41,10 +42,25 @@ class BoundSystem:
     def __init__(self, system: "System", theta: tuple, consts: tuple):
         self._system = system
         self._parts = system.parts(theta, consts)
+        self._limits: tuple | None = None
+
+    def within(self, ta: Any, tb: Any) -> "BoundSystem":
+        """The system seen from inside the step: times at its ends are moved inwards by the smallest possible amount.
+
+        A step that ends on a discontinuity must see its left limit there, and the next step its right limit.
+        """
+        self = copy.copy(self)
+        inwards = [lax.stop_gradient(jnp.nextafter(a, b) - a) for a, b in ((ta, tb), (tb, ta))]
+        low, high = ta + inwards[0], tb + inwards[1]
+        self._limits = (jnp.minimum(low, high), jnp.maximum(low, high))
+        return self
+
+    def _time(self, t: Any) -> Any:
+        return t if self._limits is None else jnp.minimum(jnp.maximum(t, self._limits[0]), self._limits[1])
 
     def vector_field(self, t: Any, y: tuple) -> tuple:
         """The right-hand side at `(t, y)`."""
-        return self._system.vector_field(*self._parts[0], t, y)
+        return self._system.vector_field(*self._parts[0], self._time(t), y)
 
     def observe(self, t: Any, y: tuple) -> tuple:
         """What is saved at `(t, y)`: the state, or `SaveAt(fn=...)` of it."""
@@ -56,7 +72,7 @@ class BoundSystem:
 
     def linearise(self, t: Any, y: tuple) -> Linearisation:
         """The Jacobian and the time derivative at `(t, y)`."""
-        out = self._system.derivatives(*self._parts[2], t, y)
+        out = self._system.derivatives(*self._parts[2], self._time(t), y)
         if not self._system.layout.components:
             jacobian, time_derivative = out
             return Linearisation(jacobian, split_like(time_derivative, y))
