@@ -163,7 +163,7 @@ def check_stops(stops: Any) -> None:
         return
     real = jnp.issubdtype(stops.dtype, jnp.floating) or jnp.issubdtype(stops.dtype, jnp.integer)
     if stops.ndim != 1 or not real:
-        msg = f"`tstops` must be a one-dimensional array of times; got {describe(stops)}. Pass, say, `jnp.array([1.0])`."
+        msg = f"`tstops` must be a one-dimensional array of times; got {describe(stops)}. Pass `jnp.array([1.0])`."
         raise ValueError(msg)
     if is_concrete(stops) and not np.all(np.isfinite(np.asarray(stops))):
         msg = f"`tstops` must be finite; got {stops!r}. Drop the entries that are not."

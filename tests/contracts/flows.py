@@ -37,7 +37,7 @@ def batch(size=4):
 
 
 def exact(theta):
-    """The states at `ts` and `t1`: r from Bernoulli's equation, the phase by quadrature; differentiable in everything."""
+    """The states at `ts` and `t1`: r from Bernoulli's equation, the phase by quadrature. Differentiable."""
     a, omega = theta["args"]
     x, y = theta["y0"]
     t0, t = theta["t0"], jnp.append(theta["ts"], theta["t1"])

@@ -51,9 +51,15 @@ CASES = {
     "vector field a class": (problem(eqx.nn.MLP), TypeError, "callable object", "MLP", "instance"),
     # The vector field's output
     "wrong shape": (solve(problem=returning(lambda y: y[:1])), ValueError, "structure and shapes", "[1]", "Return one"),
-    "wrong structure": (solve(problem=returning(lambda y: (y,))), ValueError, "structure and shapes", "float64[2]", "Return one"),
+    "wrong structure": (
+        solve(problem=returning(lambda y: (y,))),
+        ValueError, "structure and shapes", "float64[2]", "Return one",
+    ),
     "no output": (solve(problem=returning(lambda y: None)), ValueError, "structure and shapes", "None", "Return one"),
-    "complex output": (solve(problem=returning(lambda y: 1j * y)), TypeError, "dtype of the state", "complex128", "Convert `y0`"),
+    "complex output": (
+        solve(problem=returning(lambda y: 1j * y)),
+        TypeError, "dtype of the state", "complex128", "Convert `y0`",
+    ),
     "wider output": (
         solve(problem=sj.ODEProblem(lambda t, y, args: y * jnp.ones(2), jnp.ones(2, jnp.float32), 0.0, 1.0)),
         TypeError, "dtype of the state", "float64", "Convert",
@@ -61,10 +67,16 @@ CASES = {
     # Problem and method
     "method a class": (solve(sj.Tsit5), TypeError, "must be an instance", "`Tsit5`", "`Tsit5()`"),
     "method a string": (solve("Tsit5"), TypeError, "`method` must be", "'Tsit5'", "sj.Tsit5()"),
-    "problem a class": (solve(problem=sj.ODEProblem), TypeError, "must be an instance", "`ODEProblem`", "`ODEProblem(...)`"),
+    "problem a class": (
+        solve(problem=sj.ODEProblem),
+        TypeError, "must be an instance", "`ODEProblem`", "`ODEProblem(...)`",
+    ),
     "problem a function": (lambda: sj.solve(field, sj.Tsit5()), TypeError, "solves ODEProblem", "function", "Choose"),
     "problem a function, no method": (lambda: sj.solve(field), TypeError, "problem", "function", "ODEProblem"),
-    "mass matrix": (solve(problem=problem(mass_matrix=jnp.eye(2))()), ValueError, "mass matrix", "mass_matrix", "Multiply"),
+    "mass matrix": (
+        solve(problem=problem(mass_matrix=jnp.eye(2))()),
+        ValueError, "mass matrix", "mass_matrix", "Multiply",
+    ),
     "complex state, implicit method": (
         solve(sj.Rodas5P(), problem=problem(y0=jnp.ones(2) * 1j)()), ValueError, "real state", "complex", "Split",
     ),
@@ -74,9 +86,15 @@ CASES = {
     ),
     # Options
     "controller a class": (solve(controller=sj.PIDController), TypeError, "must be an instance", "PIDController", "()"),
-    "fixed steps a class": (solve(controller=sj.FixedStep, dt0=0.1), TypeError, "must be an instance", "FixedStep", "()"),
+    "fixed steps a class": (
+        solve(controller=sj.FixedStep, dt0=0.1),
+        TypeError, "must be an instance", "FixedStep", "()",
+    ),
     "controller a string": (solve(controller="pid"), TypeError, "`controller` must be", "'pid'", "sj.PIDController()"),
-    "fixed steps without a size": (solve(controller=sj.FixedStep()), ValueError, "`dt0` is required", "None", "dt0=0.01"),
+    "fixed steps without a size": (
+        solve(controller=sj.FixedStep()),
+        ValueError, "`dt0` is required", "None", "dt0=0.01",
+    ),
     "no error estimate, no size": (solve(sj.RK4()), ValueError, "`dt0` is required", "None", "dt0=0.01"),
     "no error estimate, adaptive": (
         solve(sj.Euler(), controller=sj.PIDController()), ValueError, "no error estimate", "PIDController", "FixedStep",
@@ -91,34 +109,49 @@ CASES = {
     "largest step zero": (
         solve(controller=sj.PIDController(dtmax=0.0)), ValueError, "`dtmax` must be positive", "0.0", "pass its size",
     ),
-    "NaN stop": (solve(controller=sj.PIDController(tstops=[0.5, np.nan])), ValueError, "`tstops`", "nan|not finite|1", "Drop|Pass"),
+    "NaN stop": (
+        solve(controller=sj.PIDController(tstops=[0.5, np.nan])),
+        ValueError, "`tstops`", "nan|not finite|1", "Drop|Pass",
+    ),
     "stops in two dimensions": (
-        solve(controller=sj.FixedStep(tstops=jnp.ones((2, 2))), dt0=0.1), ValueError, "`tstops` must be a one-dimensional", "[[1", "Pass",
+        solve(controller=sj.FixedStep(tstops=jnp.ones((2, 2))), dt0=0.1),
+        ValueError, "`tstops` must be a one-dimensional", "[[1", "Pass",
     ),
     "negative rtol": (solve(rtol=-1e-6), ValueError, "`rtol` must be finite and not negative", "-1e-06", "rtol=1e-6"),
     "negative atol": (solve(atol=-1.0), ValueError, "`atol` must be finite and not negative", "-1.0", "atol=1e-6"),
     "NaN rtol": (solve(rtol=np.nan), ValueError, "`rtol` must be finite", "nan", "rtol=1e-6"),
     "negative entry of atol": (solve(atol=jnp.array([1e-6, -1e-6])), ValueError, "not negative", "-1", "atol=1e-6"),
     "tolerance of a wrong shape": (solve(atol=jnp.ones(3)), ValueError, "must broadcast", "(3,)", "Pass a scalar"),
-    "tolerance of a wrong structure": (solve(rtol={"a": 1e-6}), ValueError, "pytree like the state", "{'a'", "Pass one"),
+    "tolerance of a wrong structure": (
+        solve(rtol={"a": 1e-6}),
+        ValueError, "pytree like the state", "{'a'", "Pass one",
+    ),
     "tolerance as text": (solve(rtol="small"), TypeError, "must be a number", "'small'", "rtol=1e-6"),
-    "both tolerances zero": (solve(rtol=0.0, atol=0.0), ValueError, "must not both be zero", "zero for both", "rtol=1e-6"),
+    "both tolerances zero": (
+        solve(rtol=0.0, atol=0.0),
+        ValueError, "must not both be zero", "zero for both", "rtol=1e-6",
+    ),
     "no steps": (solve(max_steps=0), ValueError, "at least 1", "0", "max_steps=4096"),
     "negative steps": (solve(max_steps=-1), ValueError, "at least 1", "-1", "max_steps=4096"),
     "fractional steps": (solve(max_steps=2.5), TypeError, "positive integer", "2.5", "max_steps=4096"),
     "boolean steps": (solve(max_steps=True), TypeError, "positive integer", "True", "max_steps=4096"),
     "unbounded steps with buffers": (
-        solve(max_steps=None, saveat=sj.SaveAt(dense=True)), ValueError, "known length", "max_steps=None", "Pass a number",
+        solve(max_steps=None, saveat=sj.SaveAt(dense=True)),
+        ValueError, "known length", "max_steps=None", "Pass a number",
     ),
     "events": (solve(events=("event",)), TypeError, "`events`", "'event'", "It takes"),
     "progress": (solve(progress=True), TypeError, "`progress`", "True", "It takes"),
     "unknown adjoint": (solve(adjoint="backsolve"), TypeError, "`adjoint` must be", "'backsolve'", "sj.Replay()"),
     "adjoint a class": (solve(adjoint=sj.Replay), TypeError, "instance", "`Replay`", "`Replay()`"),
-    "unknown reaction to failure": (solve(on_failure="ignore"), ValueError, "'raise' or 'status'", "'ignore'", "sol.status"),
+    "unknown reaction to failure": (
+        solve(on_failure="ignore"),
+        ValueError, "'raise' or 'status'", "'ignore'", "sol.status",
+    ),
     # What to save
     "unsorted": (solve(saveat=jnp.array([0.5, 0.2])), ValueError, "must be increasing", "unsorted", "Sort them"),
     "increasing, backwards": (
-        solve(problem=problem(t1=-1.0)(), saveat=jnp.array([-0.9, -0.2])), ValueError, "must be decreasing", "unsorted", "Sort",
+        solve(problem=problem(t1=-1.0)(), saveat=jnp.array([-0.9, -0.2])),
+        ValueError, "must be decreasing", "unsorted", "Sort",
     ),
     "outside": (solve(saveat=jnp.array([0.5, 1.1, 1.2])), ValueError, "lie in [t0, t1]", "2 of 3", "drop them"),
     "before": (solve(saveat=jnp.array([-0.5, 0.5])), ValueError, "lie in [t0, t1]", "1 of 2", "drop them"),
@@ -130,12 +163,19 @@ CASES = {
     "SaveAt a class": (solve(saveat=sj.SaveAt), TypeError, "`saveat` must be", "SaveAt", "linspace"),
     "saveat as text": (solve(saveat="end"), TypeError, "`saveat` must be", "'end'", "linspace"),
     "saving nothing": (lambda: sj.SaveAt(), ValueError, "must save something", "nothing", "Pass one of"),
-    "times and steps": (lambda: sj.SaveAt(ts=jnp.ones(1), steps=1), ValueError, "either `ts` or `steps`", "both", "dense=True"),
+    "times and steps": (
+        lambda: sj.SaveAt(ts=jnp.ones(1), steps=1),
+        ValueError, "either `ts` or `steps`", "both", "dense=True",
+    ),
     "every zeroth step": (lambda: sj.SaveAt(steps=0), ValueError, "positive integer", "0", "steps=1"),
     "every true step": (lambda: sj.SaveAt(steps=True), ValueError, "positive integer", "True", "steps=1"),
-    "saved function not callable": (lambda: sj.SaveAt(t1=True, fn=3), TypeError, "must be callable", "3", "Pass a function"),
+    "saved function not callable": (
+        lambda: sj.SaveAt(t1=True, fn=3),
+        TypeError, "must be callable", "3", "Pass a function",
+    ),
     "saved integers": (
-        solve(saveat=sj.SaveAt(t1=True, fn=lambda t, y, args: jnp.arange(2))), TypeError, "float or complex", "int", "astype",
+        solve(saveat=sj.SaveAt(t1=True, fn=lambda t, y, args: jnp.arange(2))),
+        TypeError, "float or complex", "int", "astype",
     ),
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Functions may close over traced values, be modules or bound methods; a problem may be an argument of any transformation."""
+"""Functions may close over traced values, be modules or bound methods; a problem is an argument like any other."""
 
 import functools
 
@@ -175,7 +175,7 @@ def test_a_network_is_trained_through_the_solve():
 
 
 def test_inside_shard_map_closures_over_shared_and_sharded_values_mix_with_a_shared_problem():
-    """The default check of varying axes: what is closed over may vary over the mesh where y0 and args do not, and so on."""
+    """With the default check of varying axes: what is closed over may vary over the mesh where y0 and args do not."""
     mesh = Mesh(np.array(jax.devices()[:2]), ("lanes",))
 
     def local(sharded, shared):

@@ -1,4 +1,4 @@
-"""Derivatives three ways: forward equals reverse, both equal an unrolled twin and the closed form; differences agree."""
+"""Derivatives: forward equals reverse, both equal an unrolled twin and the closed form, and differences agree."""
 
 import functools
 

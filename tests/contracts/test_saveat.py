@@ -132,7 +132,7 @@ def test_a_list_of_times_and_none_are_short_forms():
 
 
 def test_the_ends_are_saved_exactly():
-    """At t0 the initial state and at t1 the final one, bit for bit; a linspace that misses t1 by rounding is no error."""
+    """At t0 the initial state and at t1 the final one, bit for bit; missing t1 by rounding is no error."""
     sol = solve(jnp.array([0.0, 0.5, 2.0]))
     np.testing.assert_array_equal(sol.ys[0], [1.0, 2.0])
     np.testing.assert_array_equal(sol.ys[-1], sol.y1)

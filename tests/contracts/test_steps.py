@@ -42,7 +42,7 @@ def test_stops_at_discontinuities_are_stepped_on_exactly_and_save_rejections():
     assert not set(np.asarray(STOPS)) <= set(np.asarray(blind.ts))
     assert int(told.stats.num_rejected) < int(blind.stats.num_rejected) / 2
     np.testing.assert_allclose(told.y1, switched_exact(), rtol=1e-6)
-    # What the stage at the stop itself sees is u after it: no step straddles the jump, so accuracy follows the tolerance.
+    # No step straddles a jump, so the accuracy follows the tolerance.
     tight = solve(sj.PIDController(tstops=STOPS), sj.SaveAt(steps=1), rtol=1e-10, atol=1e-12)
     assert abs(float(tight.y1[0]) - switched_exact()) < 1e-8
 
