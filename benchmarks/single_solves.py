@@ -1,9 +1,11 @@
 """One small solve, forward and reverse gradient: us against Diffrax and compiled LSODA, at equal achieved error.
 
-Lotka-Volterra with 101 saved times at rtol 1e-8 (Tsit5 against Diffrax's Tsit5 with its default adjoint), and Robertson to
-1e5 at rtol 1e-6, atol 1e-10 (Rodas5P against Diffrax's Kvaerno5 and numbalsoda). A peer runs at the loosest tolerance that
-reaches our achieved error; compile times are those of the same programs.
+Lotka-Volterra with 101 saved times at rtol 1e-8 (Tsit5 against Diffrax's Tsit5 with its default adjoint), and Robertson
+to 1e5 at rtol 1e-6, atol 1e-10 (Rodas5P against Diffrax's Kvaerno5 and numbalsoda). A peer runs at the loosest
+tolerance that reaches our achieved error; compile times are those of the same programs.
 """
+
+from typing import Any
 
 import diffrax
 import jax
@@ -42,11 +44,11 @@ def diffrax_solve(field, solver, y0, t1, args, saveat, rtol, atol):
 
 def lotka_volterra_figures():
     y0, p, ts = jnp.ones(2), jnp.array([1.5, 1.0, 3.0, 1.0]), jnp.linspace(0.0, 10.0, 101)
-    field = lambda t, y: np.asarray(
-        [p_[0] * y[0] - p_[1] * y[0] * y[1], -p_[2] * y[1] + p_[3] * y[0] * y[1]]
-    )
+    field = lambda t, y: np.asarray([p_[0] * y[0] - p_[1] * y[0] * y[1], -p_[2] * y[1] + p_[3] * y[0] * y[1]])
     p_ = np.asarray(p)
-    reference = solve_ivp(field, (0, 10), np.ones(2), "DOP853", t_eval=np.linspace(0, 10, 101), rtol=3e-14, atol=1e-16).y.T
+    reference = solve_ivp(
+        field, (0, 10), np.ones(2), "DOP853", t_eval=np.linspace(0, 10, 101), rtol=3e-14, atol=1e-16
+    ).y.T
 
     def ours(p, rtol, atol):
         return sj.solve(sj.ODEProblem(lotka_volterra, y0, 0.0, 10.0, p), sj.Tsit5(), saveat=ts, rtol=rtol, atol=atol).ys
@@ -72,7 +74,9 @@ def lotka_volterra_figures():
         "rtol": rtols,
         "error": {"ours": target, "diffrax": error("diffrax", matched)},
         "gradient_error": {
-            name: relative_error(runs[name](p, rtols[name], rtols[name] * 1e-2), exact) for name in runs if "grad" in name
+            name: relative_error(runs[name](p, rtols[name], rtols[name] * 1e-2), exact)
+            for name in runs
+            if "grad" in name
         },
         "ratios": {
             "forward": seconds["diffrax"] / seconds["ours"],
@@ -118,13 +122,19 @@ def robertson_figures():
     gradient = lambda solve: jax.grad(lambda k, rtol, atol: solve(k, rtol, atol)[0])
     programs = {"ours": ours, "diffrax": theirs, "ours gradient": gradient(ours), "diffrax gradient": gradient(theirs)}
     built = {name: compile_timed(fn, k, 1e-6, 1e-10) for name, fn in programs.items()}
-    runs = {name: (lambda rtol, fn=compiled: fn(k, rtol, rtol * 1e-4)) for name, (compiled, _) in built.items()}
+    runs: dict[str, Any] = {
+        name: (lambda rtol, fn=compiled: fn(k, rtol, rtol * 1e-4)) for name, (compiled, _) in built.items()
+    }
     if numba is not None:
         lsoda_run = compiled_lsoda()
         runs["lsoda"] = lambda rtol: lsoda_run(rtol, rtol * 1e-4)
     error = lambda name, rtol: relative_error(runs[name](rtol), reference)
     target = error("ours", 1e-6)
-    matched = {name: match_error(lambda rtol, name=name: error(name, rtol), target) for name in runs if name in ("diffrax", "lsoda")}
+    matched = {
+        name: match_error(lambda rtol, name=name: error(name, rtol), target)
+        for name in runs
+        if name in ("diffrax", "lsoda")
+    }
     rtols = {"ours": 1e-6, "ours gradient": 1e-6, "diffrax gradient": matched["diffrax"], **matched}
     seconds = interleaved({name: (lambda name=name: runs[name](rtols[name])) for name in runs}, rounds=21)
     return {
@@ -146,7 +156,9 @@ def main():
     rows = [("problem", "quantity", "value")]
     for problem, found in figures.items():
         rows += [(problem, f"seconds, {name}", f"{value:.3g}") for name, value in found["seconds"].items()]
-        rows += [(problem, f"compile seconds, {name}", f"{value:.2f}") for name, value in found["compile_seconds"].items()]
+        rows += [
+            (problem, f"compile seconds, {name}", f"{value:.2f}") for name, value in found["compile_seconds"].items()
+        ]
         rows += [(problem, f"error, {name}", f"{value:.2e}") for name, value in found["error"].items()]
         rows += [(problem, f"rtol, {name}", f"{value:.2e}") for name, value in found["rtol"].items()]
         rows += [(problem, f"times faster: {name}", f"{value:.2f}") for name, value in found["ratios"].items()]

@@ -6,7 +6,7 @@ static.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -34,7 +34,7 @@ def as_callable(function: Any, name: str) -> Callable:
         msg = f"`{name}` must be callable; got {function!r} of type {type(function).__name__}. Pass a function."
         raise TypeError(msg)
     if isinstance(function, (eqx.Module, jax.tree_util.Partial)):
-        return function
+        return cast(Callable, function)
     bound_to = getattr(function, "__self__", None)
     if isinstance(bound_to, eqx.Module):
         # A bound method of a module: its arrays must stay visible to jit, vmap and grad.

@@ -132,7 +132,7 @@ def _controller(solver: Any, controller: Any, dt0: Any, rtol: Any, atol: Any, pr
                 f"`dt0` is required with fixed steps; got None with `diffrax.{type(solver).__name__}`. Pass `dt0=0.01`."
             )
             raise ValueError(msg)
-        native = diffrax.ConstantStepSize()
+        native: Any = diffrax.ConstantStepSize()
     else:
         defaults = default_tolerances(problem.y0)
         names = ("pcoeff", "icoeff", "dcoeff", "safety", "factormin", "factormax", "dtmin", "dtmax")
@@ -184,4 +184,4 @@ def _solution(solution: Any, saveat: Any) -> Solution:
         jnp.full_like(solution.ts[0][-1], jnp.nan),
     )
     dense = DiffraxDenseOutput(solution) if saveat.dense else None
-    return Solution(ts, ys, y1, status, stats, dense)
+    return Solution(ts=ts, ys=ys, y1=y1, status=status, stats=stats, dense=dense)

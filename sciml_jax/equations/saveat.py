@@ -66,10 +66,16 @@ class SaveAt(eqx.Module):
             raise ValueError(msg)
         self.t0 = bool(t0)
         self.t1 = bool(t1)
-        self.ts = None if ts is None else jnp.asarray(ts)
+        self.ts = None if ts is None else _as_times(ts)
         self.steps = None if steps is None else int(steps)
         self.dense = bool(dense)
         self.fn = None if fn is None else as_callable(fn, "SaveAt(fn=...)")
+
+
+def _as_times(ts: Any) -> Any:
+    """Times as an array; integers are as good as floats here."""
+    ts = jnp.asarray(ts)
+    return ts.astype(float) if jnp.issubdtype(ts.dtype, jnp.integer) else ts
 
 
 def as_saveat(saveat: Any) -> SaveAt:

@@ -5,8 +5,9 @@ from typing import Any
 import diffrax
 
 from ..core.checks import check_instance
-from ..core.method import AbstractMethod, AbstractSolution
+from ..core.method import AbstractMethod
 from .diffrax_backend import DiffraxMethod
+from .solution import Solution
 
 _DEFAULTS = {
     "saveat": None,
@@ -38,7 +39,7 @@ def solve(
     key: Any = None,
     on_failure: str = "raise",
     progress: Any = None,
-) -> AbstractSolution:
+) -> Solution:
     """Solve a problem with a method.
 
     Parameters
@@ -117,7 +118,9 @@ def solve(
                 f"It takes {', '.join(f'`{option}`' for option in sorted(declared))}."
             )
             raise TypeError(msg)
-    return method.solve(problem, **{name: value for name, value in given.items() if name in declared})
+    # The protocol promises less, an `AbstractSolution`; every method here returns a `Solution`.
+    solution: Any = method.solve(problem, **{name: value for name, value in given.items() if name in declared})
+    return solution
 
 
 def _default_method(problem: Any) -> Any:

@@ -29,15 +29,14 @@ def factorised_solver(matrix: Any) -> Callable[[Any], Any]:
     Differentiable in both modes and to any order with respect to the matrix and the right-hand side. A singular matrix
     gives non-finite results.
     """
-    factor = small_lu_factor if isinstance(matrix, tuple) else dense_lu_factor
     # No stop_gradient on the factors: a transposed solve (reverse mode) uses them directly, and a derivative of that
     # transpose (a Hessian) must see how they depend on the matrix. First derivatives never use it, and XLA drops it.
-    factors = factor(matrix)
+    factors = small_lu_factor(matrix) if isinstance(matrix, tuple) else dense_lu_factor(matrix)
     return lambda rhs: _solve(matrix, factors, rhs)
 
 
 @jax.custom_jvp
-def _solve(matrix, factors, rhs):
+def _solve(matrix: Any, factors: Any, rhs: Any) -> Any:
     if isinstance(matrix, tuple):
         return small_lu_solve(factors, rhs)
     return dense_lu_solve(factors, rhs)

@@ -15,7 +15,7 @@ from .status import FitStatus
 class StepOutput(NamedTuple):
     """What one optimisation step hands back; ``loss`` and ``aux`` belong to the parameters before the step."""
 
-    loss: Array
+    loss: Any
     aux: PyTree
     params: PyTree
     opt_state: PyTree

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, PyTree
 
 from ..core.checkpoint import load_checkpoint, load_metadata, save_checkpoint
+from .quasi_newton import SolverStep
 from .step import Task, TrainState
 
 _FILE = "training.ckpt"
@@ -22,7 +23,7 @@ class Saver:
 
     def __init__(self, folder: str | os.PathLike | None, every: int | None, identity: dict[str, Any]):
         self.path = None if folder is None else pathlib.Path(folder) / _FILE
-        if self.path is not None and self.path.parent.exists() and not self.path.parent.is_dir():
+        if folder is not None and self.path is not None and self.path.parent.exists() and not self.path.parent.is_dir():
             msg = (
                 f"checkpoint must be a folder; received the file {os.fspath(folder)!r}. Give a folder; it is made when "
                 "missing."
@@ -69,7 +70,7 @@ class Saver:
 def run_identity(task: Task, params: PyTree, batches: Any) -> dict[str, Any]:
     """What makes two calls the same run, as far as data can tell (functions cannot be compared across processes)."""
     return {
-        "optimizer": type(task.method.solver).__name__ if hasattr(task.method, "solver") else "optax",
+        "optimizer": type(task.method.solver).__name__ if isinstance(task.method, SolverStep) else "optax",
         "initial params": _digest(params),
         "key": None if task.key is None else np.asarray(_key_data(task.key)).tolist(),
         "batches": "none" if batches is None else "function" if callable(batches) else "iterable",

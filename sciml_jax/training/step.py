@@ -165,7 +165,7 @@ def _watch(task: Task, state: TrainState, loss):
     return best, val, due & (state.step - best.step >= settings.patience)
 
 
-def _validation(task: Task, params):
+def _validation(task: Any, params):
     return as_scalar(task.val_fn(eqx.combine(params, task.objective.frozen)), "val_fn")
 
 

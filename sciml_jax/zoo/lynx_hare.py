@@ -28,8 +28,8 @@ def lynx_hare() -> LynxHare:
     Hudson's Bay Company pelt counts as tabulated by Howard, Modeling Basics (2009), after Elton & Nicholson,
     J. Animal Ecology 11 (1942) 215-244.
     """
-    with (files(__package__) / "data" / "lynx_hare.csv").open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
+    text = (files("sciml_jax.zoo") / "data" / "lynx_hare.csv").read_text(encoding="utf-8")
+    rows = list(csv.DictReader(text.splitlines()))
     return LynxHare(
         years=np.array([int(row["year"]) for row in rows]),
         hare=np.array([float(row["hare"]) for row in rows]),

@@ -124,8 +124,9 @@ def test_saving_changes_neither_the_steps_nor_the_end():
         np.testing.assert_allclose(sol.y1, plain.y1, rtol=1e-14)
 
 
-def test_a_list_of_times_and_none_are_short_forms():
+def test_lists_integers_and_none_are_short_forms():
     np.testing.assert_array_equal(solve([0.3, 1.1, 1.7]).ys, solve(TIMES).ys)
+    np.testing.assert_array_equal(solve([0, 1, 2]).ys, solve([0.0, 1.0, 2.0]).ys)
     sol = solve(None)
     assert sol.ts.shape == (1,) and float(sol.ts[0]) == 2.0
     np.testing.assert_array_equal(sol.ys[0], sol.y1)

@@ -41,7 +41,9 @@ def test_rows_are_exchanged_where_a_pivot_vanishes(solve):
     np.testing.assert_allclose(solve(matrix, rhs), [2.0, 1.0, 2.0], rtol=1e-14)
 
 
-@pytest.mark.parametrize(("solve", "size"), [(written_out, 3), (written_out, 8), (in_loops, 5), (in_loops, LAPACK_SIZE)])
+@pytest.mark.parametrize(
+    ("solve", "size"), [(written_out, 3), (written_out, 8), (in_loops, 5), (in_loops, LAPACK_SIZE)]
+)
 def test_gradients_are_those_of_the_linear_system(solve, size):
     matrix, rhs = system(size)
     gradient = jax.jit(jax.grad(lambda m, r: jnp.sum(solve(m, r) ** 2), (0, 1)))

@@ -47,14 +47,16 @@ def differentiable_integration(plan: Any):
 
     @plain.defjvp
     def plain_jvp(primals, tangents):
-        outputs, info, record = recorded(*primals)
-        moves = _linear_part(plan, *primals, record, tangents[0])
+        operands, settings = primals
+        outputs, info, record = recorded(operands, settings)
+        moves = _linear_part(plan, operands, settings, record, tangents[0])
         return (outputs, info), (moves, _no_tangent(info))
 
     @recorded.defjvp
     def recorded_jvp(primals, tangents):
-        outputs, info, record = recorded(*primals)
-        moves = _linear_part(plan, *primals, record, tangents[0])
+        operands, settings = primals
+        outputs, info, record = recorded(operands, settings)
+        moves = _linear_part(plan, operands, settings, record, tangents[0])
         return (outputs, info, record), (moves, _no_tangent(info), _no_tangent(record))
 
     if plan.max_steps is None:

@@ -57,7 +57,7 @@ def start(plan: Any, operands: Operands, settings: Settings) -> State:
     system = plan.system.bind(operands.theta, settings.consts)
     t0, t1, y0 = operands.t0, operands.t1, operands.y0
     needs_guess = plan.needs_guess
-    f0 = system.vector_field(t0, y0) if plan.carries_f0 or needs_guess else None
+    f0: Any = system.vector_field(t0, y0) if plan.carries_f0 or needs_guess else None
     h = settings.dt0
     if needs_guess:
         guess = initial_step(system, t0, t1, y0, f0, settings.rtol, settings.atol, plan.method.error_order)
@@ -265,7 +265,7 @@ def _is_stiff(plan, operands, settings, state):
     tb = state.t + direction * state.h
     error = plan.method.step(system, state.t, tb, state.y, None).error
     size = jnp.sqrt(sum(jnp.sum(jnp.abs(leaf) ** 2) for leaf in error))
-    unit = tuple(leaf / size for leaf in error)
+    unit = tuple((leaf / size).astype(leaf.dtype) for leaf in error)
     growth = jax.jvp(lambda y: system.vector_field(state.t, y), (state.y,), (unit,))[1]
     rate = jnp.sqrt(sum(jnp.sum(jnp.abs(leaf) ** 2) for leaf in growth))
     return state.h * rate > 1.5

@@ -29,7 +29,8 @@ class Plan:
         self.system = system
         self.controller_is_adaptive = controller_is_adaptive
         self.needs_guess = needs_guess
-        self.max_steps = max_steps
+        # None goes only with `save_every=None` and `dense=False`: buffers need a length.
+        self.max_steps: Any = max_steps
         self.num_save = num_save
         self.save_every = save_every
         self.dense = dense

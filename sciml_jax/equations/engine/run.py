@@ -99,11 +99,11 @@ def _run(config: Static, dynamic: Any) -> Solution:
     y0 = system.layout.split(problem.y0)
     save_ts, bad_times = _save_times(save_ts, t0, t1)
     rtol, atol, bad_tolerance = _tolerances(rtol, atol, problem.y0, system.layout)
-    step_sizes, bad_sizes = _step_sizes(controller, dt0, t0)
+    (first_step, dtmin, dtmax), bad_sizes = _step_sizes(controller, dt0, t0)
     tstops, bad_stops = _stops(controller, t0, t1)
     bad = bad_times | bad_tolerance | bad_sizes | bad_stops
     operands = Operands(y0, t0, t1, system.theta, save_ts)
-    settings = Settings(system.consts, rtol, atol, *step_sizes, tstops, controller, bad)
+    settings = Settings(system.consts, rtol, atol, first_step, dtmin, dtmax, tstops, controller, bad)
     operands, settings = _arrays((operands, settings))
     operands, settings = vary_like((operands, settings), operands, settings)
     settings = lax.stop_gradient(settings)
@@ -143,12 +143,16 @@ def _solution(plan, saveat, operands, settings, outputs, info) -> Solution:
     layout = plan.system.layout
     dense = None
     if saveat.dense:
-        dense = DenseOutput(piece_ends[:, 0], piece_ends[:, 1], num_accepted, outputs.pieces, plan.method, layout)
+        # The first step begins at t0 and the last one ends at t1: derivatives must see both move.
+        row = jnp.arange(plan.max_steps)
+        starts = jnp.where(row == 0, operands.t0, piece_ends[:, 0])
+        ends = jnp.where(done & (row == num_accepted - 1), operands.t1, piece_ends[:, 1])
+        dense = DenseOutput(starts, ends, num_accepted, outputs.pieces, plan.method, layout)
     implicit = num_steps if plan.method.is_implicit else jnp.zeros_like(num_steps)
     stats = Stats(
         num_steps, num_accepted, num_steps - num_accepted, plan.evaluations(num_steps), implicit, implicit, t, h
     )
-    return Solution(ts, ys, layout.merge(end), status, stats, dense)
+    return Solution(ts=ts, ys=ys, y1=layout.merge(end), status=status, stats=stats, dense=dense)
 
 
 def _checked_controller(method: Any, controller: Any, dt0: Any) -> Any:
@@ -187,6 +191,12 @@ def _check_options(problem, method, saveat, rtol, atol, dt0, max_steps, controll
         check_instance(adjoint, Replay, "adjoint", "sj.Replay()")
     if on_failure not in ("raise", "status"):
         msg = f"`on_failure` must be 'raise' or 'status'; got {on_failure!r}. With 'status', look at `sol.status`."
+        raise ValueError(msg)
+    if max_steps is not None and saveat.steps is not None and saveat.steps > max_steps:
+        msg = (
+            f"`SaveAt(steps=k)` saves every k-th of at most `max_steps` steps; got k = {saveat.steps} and "
+            f"`max_steps` = {max_steps}, which saves nothing. Pass a smaller k."
+        )
         raise ValueError(msg)
     if max_steps is None and (saveat.steps is not None or saveat.dense):
         msg = "`SaveAt(steps=...)` and `SaveAt(dense=True)` need a known length; got `max_steps=None`. Pass a number."

@@ -1,6 +1,7 @@
 """The user's problem as the engine sees it: functions of tuples of arrays with every operand explicit."""
 
 import copy
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -109,7 +110,9 @@ class System:
         self.layout = Layout(y0, components)
         dtypes = tuple(leaf.dtype for leaf in leaves)
         self.vector_field = traced.with_layout(components, leaves, dtypes)
-        self.derivatives = derivatives and derivatives.with_layout(components, leaves, None, fold_zero_products=True)
+        self.derivatives: Any = derivatives and derivatives.with_layout(
+            components, leaves, None, fold_zero_products=True
+        )
         self.saved_function, self.saved_layout = None, self.layout
         if saved_function is not None:
             saved = TracedFunction(saved_function, t0, y0, args)
@@ -160,7 +163,7 @@ def _derivatives(problem: Any, t0: Any, y0: Any) -> TracedFunction:
     return TracedFunction(derivatives, t0, y0, (problem.vector_field, problem.jacobian, problem.args))
 
 
-def concatenate(leaves: tuple) -> Any:
+def concatenate(leaves: Sequence[Any]) -> Any:
     """All leaves as one vector."""
     return jnp.concatenate([jnp.ravel(leaf) for leaf in leaves]) if len(leaves) > 1 else jnp.ravel(leaves[0])
 

@@ -32,9 +32,9 @@ class Dopri5(AbstractExplicitRungeKutta):
 
     def interpolate(self, dense: Any, fraction: Any) -> tuple:
         """Cubic Hermite polynomial plus `s^2 (1 - s)^2` times the correction; order 4."""
-        *ends, correction = dense
+        h, y0, y1, f0, f1, correction = dense
         bump = (fraction * (1 - fraction)) ** 2
-        cubic = cubic_hermite(*ends, fraction)
+        cubic = cubic_hermite(h, y0, y1, f0, f1, fraction)
         return linear_combination(cubic, bump, (1.0,), [correction])
 
 

@@ -71,7 +71,8 @@ class AbstractExplicitRungeKutta(AbstractOneStepMethod):
 
     def interpolate(self, dense: Any, fraction: Any) -> tuple:
         """Cubic Hermite interpolation; its error behaves as h^4."""
-        return cubic_hermite(*dense, fraction)
+        h, y0, y1, f0, f1 = dense
+        return cubic_hermite(h, y0, y1, f0, f1, fraction)
 
 
 def _is_first_same_as_last(tableau: Tableau) -> bool:

@@ -40,7 +40,8 @@ def should_use_components(jaxpr: ClosedJaxpr, limit: int, max_size: int = MAX_SI
     Compile time grows with the number of scalar operations in a step: divide the limit for a step by the stages it has.
     False where an output has more than `max_size` elements.
     """
-    if any(math.prod(aval.shape) > max_size for aval in jaxpr.out_avals):
+    out_avals: Any = jaxpr.out_avals
+    if any(math.prod(aval.shape) > max_size for aval in out_avals):
         return False
     return count_scalar_operations(jaxpr, max_size) <= limit
 

@@ -11,8 +11,8 @@ from .values import Value, constant
 
 
 def _starts(values: list[Value]) -> tuple[int, ...] | None:
-    known = [value.known() for value in values]
-    return None if any(k is None for k in known) else tuple(int(k) for k in known)
+    known = [k for value in values if (k := value.known()) is not None]
+    return tuple(int(k) for k in known) if len(known) == len(values) else None
 
 
 def _clipped(starts, shape, sizes) -> tuple[int, ...]:

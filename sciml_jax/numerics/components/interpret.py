@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 import jax
+import jax.core
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Literal
 from jaxtyping import Array, ArrayLike, Shaped

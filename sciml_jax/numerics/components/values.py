@@ -101,7 +101,7 @@ def is_constant(entry: Any) -> bool:
     return isinstance(entry, np.generic)
 
 
-def constant(value: Any, dtype: Any) -> np.generic:
+def constant(value: Any, dtype: Any) -> Any:
     """`value` as a NumPy scalar of exactly `dtype`."""
     return np.asarray(value).astype(dtype)[()]
 
@@ -130,11 +130,12 @@ class Value:
 
     __slots__ = ("_array", "_entries", "dtype", "shape")
 
-    def __init__(self, shape, dtype, array=None, entries=None):
+    def __init__(self, shape: tuple[int, ...], dtype: Any, array: Any = None, entries: Any = None):
         self.shape, self.dtype = shape, dtype
         if entries is None and shape == () and is_plain_dtype(dtype):
             entries = fill([array[()] if isinstance(array, np.ndarray) else array], ())
-        self._array, self._entries = array, entries
+        self._array: Any = array
+        self._entries: Any = entries
 
     @classmethod
     def from_array(cls, array: Any) -> "Value":
