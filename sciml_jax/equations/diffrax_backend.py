@@ -132,6 +132,12 @@ def _controller(solver: Any, controller: Any, dt0: Any, rtol: Any, atol: Any, pr
                 f"`dt0` is required with fixed steps; got None with `diffrax.{type(solver).__name__}`. Pass `dt0=0.01`."
             )
             raise ValueError(msg)
+        if controller.tstops is not None:
+            msg = (
+                "Diffrax cannot step on given times with fixed steps; got `sj.FixedStep(tstops=...)` with "
+                f"`diffrax.{type(solver).__name__}`. Pass `controller=diffrax.StepTo(times)`, or use one of our methods."
+            )
+            raise ValueError(msg)
         native: Any = diffrax.ConstantStepSize()
     else:
         defaults = default_tolerances(problem.y0)

@@ -46,11 +46,16 @@ def exact(theta):
     return jnp.stack([jnp.cos(phase), jnp.sin(phase)], axis=1) / jnp.sqrt(1 + excess)[:, None]
 
 
+TOLERANCES = {1: 1e-2, 2: 1e-4, 3: 1e-6}
+"""rtol for methods of low order, so that MAX_STEPS suffice; 1e-9 for the others."""
+
+
 def options(listed: Listed):
     """Tolerances tight enough to compare with the exact solution, or fixed steps for methods that cannot adapt."""
-    if listed.has_error_estimate:
-        return {"rtol": 1e-9 if listed.order > 3 else 1e-6, "atol": 1e-11 if listed.order > 3 else 1e-8}
-    return {"dt0": 1 / 256}
+    if not listed.has_error_estimate:
+        return {"dt0": 1 / 256}
+    rtol = TOLERANCES.get(listed.order, 1e-9)
+    return {"rtol": rtol, "atol": rtol / 100}
 
 
 def outputs(listed: Listed, theta):
@@ -82,5 +87,7 @@ def lane_gradients(listed: Listed):
     size = lanes["y0"].shape[0]
     single = compiled_value_and_grad(listed)
     pick = lambda i: {k: v if axes[k] is None else v[i] for k, v in lanes.items()}
-    found = [single(pick(i))[1] for i in range(size)]
+    values, found = zip(*(single(pick(i)) for i in range(size)), strict=True)
+    # NaN agrees with NaN: a lane that failed would satisfy every law that compares with it.
+    assert np.all(np.isfinite(values))
     return jax.tree_util.tree_map(lambda *leaves: jnp.stack(leaves), *found)

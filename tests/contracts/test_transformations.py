@@ -27,7 +27,9 @@ def mesh():
 def lane_outputs(listed):
     single = flows.compiled_outputs(listed)
     size = LANES["y0"].shape[0]
-    return jnp.stack([single({k: v if AXES[k] is None else v[i] for k, v in LANES.items()}) for i in range(size)])
+    found = jnp.stack([single({k: v if AXES[k] is None else v[i] for k, v in LANES.items()}) for i in range(size)])
+    assert bool(jnp.all(jnp.isfinite(found)))
+    return found
 
 
 def per_lane(listed):
