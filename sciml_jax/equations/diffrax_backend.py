@@ -135,7 +135,7 @@ def _controller(solver: Any, controller: Any, dt0: Any, rtol: Any, atol: Any, pr
         if controller.tstops is not None:
             msg = (
                 "Diffrax cannot step on given times with fixed steps; got `sj.FixedStep(tstops=...)` with "
-                f"`diffrax.{type(solver).__name__}`. Pass `controller=diffrax.StepTo(times)`, or use one of our methods."
+                f"`diffrax.{type(solver).__name__}`. Pass `diffrax.StepTo(times)`, or use our own methods."
             )
             raise ValueError(msg)
         native: Any = diffrax.ConstantStepSize()

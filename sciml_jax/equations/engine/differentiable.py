@@ -90,7 +90,14 @@ def _linear_part(plan: Any, operands: Operands, settings: Settings, record: Reco
 
     right = inputs.pack(tangents)
     zeros = vary_like(jnp.zeros(size, right.dtype), right)
-    solved = lax.custom_linear_solve(matvec, jnp.concatenate([zeros, right]), solve, transpose_solve)
+    try:
+        solved = lax.custom_linear_solve(matvec, jnp.concatenate([zeros, right]), solve, transpose_solve)
+    except ValueError as error:
+        if "while_loop" not in str(error):
+            raise
+        # A loop of unknown length in the vector field has a forward derivative but no transpose, and JAX transposes the
+        # matrix at once. Forward mode needs no transpose; in reverse mode JAX then says that it is the loop.
+        return push_forward(plan)(operands, settings, record, tangents)
     return outputs.unpack(solved[:size])
 
 

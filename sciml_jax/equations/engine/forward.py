@@ -255,17 +255,22 @@ def _write(buffer, value, index):
 
 
 def _is_stiff(plan, operands, settings, state):
-    """Whether stability limits the step: `h |lambda|` at the end, lambda from one product with the Jacobian.
+    """Whether stability limits the step: `h |lambda|` at the end, lambda from a difference along one direction.
 
     Where stability limits an explicit method, its error estimate points along the fast direction and `h |lambda|` sits
-    at the edge of the stability region (about 3); where accuracy limits it, `h |lambda|` is well below.
+    at the edge of the stability region (about 3); where accuracy limits it, `h |lambda|` is well below. A difference,
+    because the vector field need not have a forward derivative.
     """
     system = plan.system.bind(operands.theta, settings.consts)
-    direction = jnp.sign(operands.t1 - operands.t0)
-    tb = state.t + direction * state.h
+    tb = state.t + jnp.sign(operands.t1 - operands.t0) * state.h
     error = plan.method.step(system, state.t, tb, state.y, None).error
-    size = jnp.sqrt(sum(jnp.sum(jnp.abs(leaf) ** 2) for leaf in error))
-    unit = tuple((leaf / size).astype(leaf.dtype) for leaf in error)
-    growth = jax.jvp(lambda y: system.vector_field(state.t, y), (state.y,), (unit,))[1]
-    rate = jnp.sqrt(sum(jnp.sum(jnp.abs(leaf) ** 2) for leaf in growth))
-    return state.h * rate > 1.5
+    eps = jnp.sqrt(jnp.finfo(state.y[0].dtype).eps)
+    shift = eps * jnp.maximum(_size(state.y), jnp.finfo(state.y[0].dtype).tiny) / _size(error)
+    moved = tuple(y + (shift * e).astype(y.dtype) for y, e in zip(state.y, error, strict=True))
+    slopes = system.vector_field(state.t, state.y), system.vector_field(state.t, moved)
+    changes = [tuple(b - a for a, b in zip(*pair, strict=True)) for pair in (slopes, (state.y, moved))]
+    return state.h * _size(changes[0]) / _size(changes[1]) > 1.5
+
+
+def _size(leaves):
+    return jnp.sqrt(sum(jnp.sum(jnp.abs(leaf) ** 2) for leaf in leaves))
