@@ -68,8 +68,8 @@ def test_what_diffrax_cannot_do_is_refused_by_name():
         sj.solve(PROBLEM, diffrax.Tsit5)
     with pytest.raises(TypeError, match=r"`diffrax.Tsit5` does not take the option `events`"):
         sj.solve(PROBLEM, diffrax.Tsit5(), events=("bounce",))
+    massive = sj.ODEProblem(decay, jnp.ones(2), 0.0, 1.0, jnp.array(0.5), mass_matrix=jnp.eye(2))
     with pytest.raises(ValueError, match="mass_matrix"):
-        massive = sj.ODEProblem(decay, jnp.ones(2), 0.0, 1.0, jnp.array(0.5), mass_matrix=jnp.eye(2))
         sj.solve(massive, diffrax.Tsit5())
     with pytest.raises(ValueError, match="tstops"):
         sj.solve(PROBLEM, diffrax.Tsit5(), dt0=0.1, controller=sj.FixedStep(tstops=jnp.array([0.55])))

@@ -120,3 +120,26 @@ def test_rodas5p_damps_what_is_infinitely_stiff():
     problem = sj.ODEProblem(lambda t, y, args: -1e8 * y, jnp.ones(1), 0.0, 1.0)
     sol = sj.solve(problem, sj.Rodas5P(), controller=sj.FixedStep(), dt0=1.0)
     assert abs(float(sol.y1[0])) < 1e-6
+
+
+def test_a_loop_of_unknown_length_in_the_vector_field_has_a_forward_derivative():
+    def field(t, y, rate):
+        count = lambda carry: carry[0] < 3
+        return -rate * jax.lax.while_loop(count, lambda carry: (carry[0] + 1, 2.0 * carry[1]), (0, y))[1] / 8.0
+
+    def end(rate):
+        return sj.solve(sj.ODEProblem(field, jnp.ones(1), 0.0, 1.0, rate), sj.Tsit5(), rtol=1e-9, atol=1e-11).y1[0]
+
+    np.testing.assert_allclose(jax.jvp(end, (0.5,), (1.0,))[1], -np.exp(-0.5), rtol=1e-8)
+    with pytest.raises(ValueError, match="while_loop"):
+        jax.grad(end)(0.5)
+
+
+def test_the_default_method_asks_for_no_derivative_of_the_vector_field():
+    @jax.custom_vjp
+    def minus(y):
+        return -y
+
+    minus.defvjp(lambda y: (-y, None), lambda _, g: (-g,))
+    problem = sj.ODEProblem(lambda t, y, args: minus(y), jnp.ones(1), 0.0, 1.0)
+    np.testing.assert_allclose(sj.solve(problem).y1, np.exp(-1.0), rtol=1e-6)

@@ -97,7 +97,7 @@ def _linear_part(plan: Any, operands: Operands, settings: Settings, record: Reco
             raise
         # A loop of unknown length in the vector field has a forward derivative but no transpose, and JAX transposes the
         # matrix at once. Forward mode needs no transpose; in reverse mode JAX then says that it is the loop.
-        return push_forward(plan)(operands, settings, record, tangents)
+        return push_forward(plan, batch_aware=False)(operands, settings, record, tangents)
     return outputs.unpack(solved[:size])
 
 

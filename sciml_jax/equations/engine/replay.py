@@ -16,8 +16,11 @@ from ...numerics.loops import while_loop
 from .replay_row import Outputs, Pulled, Pushed, pull_row, push_row
 
 
-def push_forward(plan: Any) -> Any:
-    """`(operands, settings, record, tangents) -> tangents of the Outputs`; one loop for all lanes under `vmap`."""
+def push_forward(plan: Any, batch_aware: bool = True) -> Any:
+    """`(operands, settings, record, tangents) -> tangents of the Outputs`; one loop for all lanes under `vmap`.
+
+    Without `batch_aware` it is plain JAX, which `vmap` and derivatives see through.
+    """
 
     def start(operands, settings, counts, tangents):
         del counts
@@ -28,7 +31,7 @@ def push_forward(plan: Any) -> Any:
     def finish(carry):
         return Outputs(carry.dy, carry.saved, carry.stepped, carry.pieces)
 
-    return _batch_aware(start, lambda *args: push_row(plan, *args), finish, reverse=False)
+    return _replay(start, lambda *args: push_row(plan, *args), finish, reverse=False, batch_aware=batch_aware)
 
 
 def pull_back(plan: Any) -> Any:
@@ -44,15 +47,18 @@ def pull_back(plan: Any) -> Any:
         y0 = jax.tree_util.tree_map(jnp.add, carry.total.y0, carry.ct_y)
         return carry.total._replace(y0=y0)
 
-    return _batch_aware(start, lambda *args: pull_row(plan, *args), finish, reverse=True)
+    return _replay(start, lambda *args: pull_row(plan, *args), finish, reverse=True)
 
 
-def _batch_aware(start: Any, advance: Any, finish: Any, reverse: bool) -> Any:
-    @custom_vmap
-    def replay(operands, settings, record, moves):
+def _replay(start: Any, advance: Any, finish: Any, reverse: bool, batch_aware: bool = True) -> Any:
+    def single(operands, settings, record, moves):
         init = start(operands, settings, (record.num_accepted, record.num_saved), moves)
         step = lambda row, carry: advance(operands, settings, moves, row, carry)
         return finish(_over_rows(step, init, record, reverse, (operands, settings, moves)))
+
+    if not batch_aware:
+        return single
+    replay = custom_vmap(single)
 
     @replay.def_vmap
     def rule(axis_size, in_batched, operands, settings, record, moves):
