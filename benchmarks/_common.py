@@ -30,6 +30,8 @@ def interleaved(calls: dict[str, Callable], rounds: int = 41) -> dict[str, float
     samples = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
+            # Once untimed, so that no call pays for the caches that the one before has emptied.
+            jax.block_until_ready(call())
             start = time.perf_counter()
             jax.block_until_ready(call())
             samples[name].append(time.perf_counter() - start)

@@ -6,6 +6,7 @@ loops over the recorded rows that recompute each step; only the states are store
 `replay_row.py`; here are the loops, for one integration and for a batch.
 """
 
+import functools
 from typing import Any
 
 import jax
@@ -31,7 +32,7 @@ def push_forward(plan: Any, batch_aware: bool = True) -> Any:
     def finish(carry):
         return Outputs(carry.dy, carry.saved, carry.stepped, carry.pieces)
 
-    return _replay(start, lambda *args: push_row(plan, *args), finish, reverse=False, batch_aware=batch_aware)
+    return _replay(start, functools.partial(push_row, plan), finish, reverse=False, batch_aware=batch_aware)
 
 
 def pull_back(plan: Any) -> Any:
@@ -47,13 +48,13 @@ def pull_back(plan: Any) -> Any:
         y0 = jax.tree_util.tree_map(jnp.add, carry.total.y0, carry.ct_y)
         return carry.total._replace(y0=y0)
 
-    return _replay(start, lambda *args: pull_row(plan, *args), finish, reverse=True)
+    return _replay(start, functools.partial(pull_row, plan), finish, reverse=True)
 
 
 def _replay(start: Any, advance: Any, finish: Any, reverse: bool, batch_aware: bool = True) -> Any:
     def single(operands, settings, record, moves):
         init = start(operands, settings, (record.num_accepted, record.num_saved), moves)
-        step = lambda row, carry: advance(operands, settings, moves, row, carry)
+        step = lambda row, carry: advance(True, operands, settings, moves, row, carry)
         return finish(_over_rows(step, init, record, reverse, (operands, settings, moves)))
 
     if not batch_aware:
@@ -75,7 +76,7 @@ def _replay(start: Any, advance: Any, finish: Any, reverse: bool, batch_aware: b
             # All lanes were recorded together, so the number of rows is one number.
             num_rows=jnp.max(record.num_rows),
         )
-        mapped = jax.vmap(advance, (*moving_axes, axes[2].rows, 0), axis_size=axis_size)
+        mapped = jax.vmap(functools.partial(advance, False), (*moving_axes, axes[2].rows, 0), axis_size=axis_size)
         step = lambda row, carry: mapped(operands, settings, moves, row, carry)
         out = _over_rows(step, init, record, reverse, (operands, settings, moves))
         out = jax.vmap(finish)(out)

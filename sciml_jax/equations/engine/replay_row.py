@@ -57,9 +57,11 @@ def observed(plan: Any, settings: Settings, operands: Operands, tb: Any, y1: tup
     return (*system.observe(tb, y1), tb)
 
 
-def push_row(plan: Any, operands: Operands, settings: Settings, tangents: Operands, row: Any, carry: Pushed) -> Pushed:
-    """Push tangents through one row."""
-    ta, tb, active = row.ta, row.tb, row.ta != row.tb
+def push_row(
+    plan: Any, all_accepted: bool, operands: Operands, settings: Settings, tangents: Operands, row: Any, carry: Pushed
+) -> Pushed:
+    """Push tangents through one row; `all_accepted` says that no row is a rejected attempt."""
+    ta, tb, active = row.ta, row.tb, _is_active(row, all_accepted)
     safe_tb = jnp.where(active, tb, ta + 1)
     dta, dtb = _moving_ends(operands, ta, tb, tangents.t0, tangents.t1)
     step = lambda ta, tb, y, operands: replayed_step(plan, settings, ta, tb, y, operands)
@@ -92,9 +94,11 @@ def push_row(plan: Any, operands: Operands, settings: Settings, tangents: Operan
     return Pushed(dy, carry.accepted + active.astype(jnp.int32), cursor, saved, stepped, pieces)
 
 
-def pull_row(plan: Any, operands: Operands, settings: Settings, cotangents: Outputs, row: Any, carry: Pulled) -> Pulled:
-    """Pull cotangents back through one row."""
-    ta, tb, active = row.ta, row.tb, row.ta != row.tb
+def pull_row(
+    plan: Any, all_accepted: bool, operands: Operands, settings: Settings, cotangents: Outputs, row: Any, carry: Pulled
+) -> Pulled:
+    """Pull cotangents back through one row; `all_accepted` says that no row is a rejected attempt."""
+    ta, tb, active = row.ta, row.tb, _is_active(row, all_accepted)
     safe_tb = jnp.where(active, tb, ta + 1)
     accepted = carry.accepted - active.astype(jnp.int32)
     step = lambda ta, tb, y, operands: replayed_step(plan, settings, ta, tb, y, operands)
@@ -129,6 +133,11 @@ def pull_row(plan: Any, operands: Operands, settings: Settings, cotangents: Outp
     moved = _add(total, ct_operands)
     moved = moved._replace(t0=moved.t0 + ends[0], t1=moved.t1 + ends[1])
     return Pulled(_choose(active, ct_y0, carry.ct_y), accepted, cursor, _choose(active, moved, carry.total))
+
+
+def _is_active(row, all_accepted):
+    # A constant, so that XLA drops the selects: over the weights of a network they would cost as much as a step.
+    return jnp.array(True) if all_accepted else row.ta != row.tb
 
 
 def _moving_ends(operands, ta, tb, at_start, at_end):

@@ -51,7 +51,9 @@ class BoundSystem:
         A step that ends on a discontinuity must see its left limit there, and the next step its right limit.
         """
         self = copy.copy(self)
-        inwards = [lax.stop_gradient(jnp.nextafter(a, b) - a) for a, b in ((ta, tb), (tb, ta))]
+        # Frozen before nextafter, which has no derivative.
+        start, end = lax.stop_gradient((ta, tb))
+        inwards = [jnp.nextafter(a, b) - a for a, b in ((start, end), (end, start))]
         low, high = ta + inwards[0], tb + inwards[1]
         self._limits = (jnp.minimum(low, high), jnp.maximum(low, high))
         return self
