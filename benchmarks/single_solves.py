@@ -5,6 +5,7 @@ to 1e5 at rtol 1e-6, atol 1e-10 (Rodas5P against Diffrax's Kvaerno5 and numbalso
 tolerance that reaches our achieved error; compile times are those of the same programs.
 """
 
+import functools
 from typing import Any
 
 import diffrax
@@ -137,10 +138,12 @@ def robertson_figures():
         if name in ("diffrax", "lsoda")
     }
     rtols = {"ours": 1e-6, "ours gradient": 1e-6, "diffrax gradient": matched["diffrax"], **matched}
-    calls = {name: (lambda rtol=rtol: lsoda_run(rtol, rtol * 1e-4)) for name, rtol in rtols.items() if name == "lsoda"}
+    calls: dict[str, Any] = {}
     for name, (compiled, _) in built.items():
         arguments = (k, jnp.asarray(rtols[name]), jnp.asarray(rtols[name] * 1e-4))
-        calls[name] = lambda compiled=compiled, arguments=arguments: compiled(*arguments)
+        calls[name] = functools.partial(compiled, *arguments)
+    if lsoda_run is not None:
+        calls["lsoda"] = functools.partial(lsoda_run, rtols["lsoda"], rtols["lsoda"] * 1e-4)
     seconds = interleaved(calls, rounds=101)
     return {
         "seconds": seconds,

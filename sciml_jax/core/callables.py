@@ -5,6 +5,7 @@ and `jax.tree_util.Partial` already are (their arrays are traced); a plain funct
 static.
 """
 
+import inspect
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -22,8 +23,12 @@ class Function(eqx.Module):
         return self.function(*args, **kwargs)
 
 
-def as_callable(function: Any, name: str) -> Callable:
-    """Turn `function` into a callable pytree; `name` is used in the message when it is not callable."""
+def as_callable(function: Any, name: str, *arguments: str) -> Callable:
+    """Turn `function` into a callable pytree.
+
+    `name` is what messages call it; `arguments` are the names of what it will be called with, where that is to be
+    checked now.
+    """
     if isinstance(function, type):
         msg = (
             f"`{name}` must be a function or a callable object; got the class `{function.__name__}`. "
@@ -33,6 +38,7 @@ def as_callable(function: Any, name: str) -> Callable:
     if not callable(function):
         msg = f"`{name}` must be callable; got {function!r} of type {type(function).__name__}. Pass a function."
         raise TypeError(msg)
+    _check_signature(function, name, arguments)
     if isinstance(function, (eqx.Module, jax.tree_util.Partial)):
         return cast(Callable, function)
     bound_to = getattr(function, "__self__", None)
@@ -40,3 +46,18 @@ def as_callable(function: Any, name: str) -> Callable:
         # A bound method of a module: its arrays must stay visible to jit, vmap and grad.
         return jax.tree_util.Partial(function.__func__, bound_to)
     return Function(function)
+
+
+def _check_signature(function: Any, name: str, arguments: tuple[str, ...]) -> None:
+    if not arguments:
+        return
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some builtins have none
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        call = ", ".join(arguments)
+        msg = f"`{name}` is called with ({call}); got one that takes {signature}: {error}. Give it {len(arguments)}."
+        raise TypeError(msg) from None

@@ -1,7 +1,8 @@
 """Solving through Diffrax: any `diffrax.AbstractSolver` instance is a method of `sj.solve`.
 
 The contract laws of our own methods do not hold here: derivatives are Diffrax's (reverse mode only with its default
-adjoint), and implicit solvers do not work inside `shard_map`.
+adjoint), implicit solvers do not work inside `shard_map`, a NaN in the vector field shows as `Status.MAX_STEPS`, and
+with `SaveAt(steps=k, t1=True)` the end comes before the NaN padding instead of after it.
 """
 
 from typing import Any, ClassVar
@@ -11,11 +12,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from ..core.checks import check_instance, check_interval, check_max_steps, check_save_times
+from ..core.checks import check_instance
 from ..core.method import AbstractMethod
 from ..core.status import Status
 from .controllers import FixedStep, PIDController
-from .engine.run import default_tolerances, raise_on_failure, time_dtype
+from .engine.system import check_vector_field
+from .options import check_options, default_tolerances, pull_in_save_times, raise_on_failure, time_dtype
 from .problem import ODEProblem
 from .saveat import as_saveat
 from .solution import Solution, Stats
@@ -56,14 +58,18 @@ class DiffraxMethod(AbstractMethod):
         """Solve with `diffrax.diffeqsolve`; `adjoint` is a Diffrax adjoint, None its default."""
         del key
         saveat = as_saveat(saveat)
-        check_interval(problem.t0, problem.t1)
-        check_max_steps(max_steps)
-        if saveat.ts is not None:
-            check_save_times(saveat.ts, problem.t0, problem.t1)
+        check_options(problem, saveat, rtol, atol, dt0, max_steps, controller, on_failure)
         _check_supported(self.solver, problem, adjoint)
         dtype = time_dtype(problem)
         t0, t1 = jnp.asarray(problem.t0, dtype), jnp.asarray(problem.t1, dtype)
         direction = jnp.sign(t1 - t0)
+        slope = jax.eval_shape(problem.vector_field, t0, problem.y0, problem.args)
+        check_vector_field(slope, problem.y0)
+        ts, bad = None, t0 == t1
+        if saveat.ts is not None:
+            # Diffrax checks traced times by a callback; ours are made valid, and a status says that they were not.
+            ts, bad_times = pull_in_save_times(saveat.ts.astype(dtype), t0, t1)
+            ts, bad = direction * jnp.sort(direction * ts), bad | bad_times
         solution = diffrax.diffeqsolve(
             diffrax.ODETerm(problem.vector_field),
             self.solver,
@@ -72,13 +78,13 @@ class DiffraxMethod(AbstractMethod):
             None if dt0 is None else direction * dt0,
             problem.y0,
             problem.args,
-            saveat=_saveat(saveat, dtype),
+            saveat=_saveat(saveat, ts),
             stepsize_controller=_controller(self.solver, controller, dt0, rtol, atol, problem),
             max_steps=max_steps,
             throw=False,
             **({} if adjoint is None else {"adjoint": adjoint}),
         )
-        result = _solution(solution, saveat)
+        result = _solution(solution, saveat, bad)
         if on_failure == "raise":
             raise_on_failure(result)
         return result
@@ -109,9 +115,8 @@ def _check_supported(solver: Any, problem: Any, adjoint: Any) -> None:
         check_instance(adjoint, diffrax.AbstractAdjoint, "adjoint", "diffrax.DirectAdjoint()")
 
 
-def _saveat(saveat: Any, dtype: Any) -> Any:
+def _saveat(saveat: Any, ts: Any) -> Any:
     fn = {} if saveat.fn is None else {"fn": saveat.fn}
-    ts = None if saveat.ts is None else saveat.ts.astype(dtype)
     subs = [diffrax.SubSaveAt(t1=True)]
     if saveat.t0 or saveat.t1 or ts is not None or saveat.steps is not None:
         steps = 0 if saveat.steps is None else saveat.steps
@@ -126,6 +131,10 @@ def _controller(solver: Any, controller: Any, dt0: Any, rtol: Any, atol: Any, pr
     if isinstance(controller, diffrax.AbstractStepSizeController):
         return controller
     check_instance(controller, (PIDController, FixedStep), "controller", "sj.PIDController()")
+    if controller.is_adaptive and not isinstance(solver, diffrax.AbstractAdaptiveSolver):
+        name = type(solver).__name__
+        msg = f"`diffrax.{name}` has no error estimate; got a PIDController. Pass `dt0` and `sj.FixedStep()`."
+        raise ValueError(msg)
     if not controller.is_adaptive:
         if dt0 is None:
             msg = (
@@ -152,7 +161,7 @@ def _controller(solver: Any, controller: Any, dt0: Any, rtol: Any, atol: Any, pr
     return diffrax.ClipStepSizeController(native, step_ts=controller.tstops)
 
 
-def _solution(solution: Any, saveat: Any) -> Solution:
+def _solution(solution: Any, saveat: Any, bad_input: Any) -> Solution:
     result = solution.result
     status = jnp.int32(Status.NON_FINITE)
     for theirs, ours in (
@@ -172,10 +181,12 @@ def _solution(solution: Any, saveat: Any) -> Solution:
     for leaf in jax.tree_util.tree_leaves(last):
         finite = finite & jnp.all(jnp.isfinite(leaf))
     status = jnp.where(done & ~finite, jnp.int32(Status.NON_FINITE), status)
+    status = jnp.where(bad_input, jnp.int32(Status.BAD_INPUT), status)
+    done = done & ~bad_input
     y1 = jax.tree_util.tree_map(lambda leaf: jnp.where(done & finite, leaf, jnp.nan), last)
     ts = ys = None
     if len(solution.ys) > 1:
-        blank = lambda leaf: jnp.where(jnp.isinf(leaf), jnp.nan, leaf)  # noqa: E731
+        blank = lambda leaf: jnp.where(jnp.isinf(leaf) | bad_input, jnp.nan, leaf)  # noqa: E731
         ts, ys = blank(solution.ts[1]), jax.tree_util.tree_map(blank, solution.ys[1])
     count = lambda name: jnp.asarray(solution.stats[name], jnp.int32)  # noqa: E731
     unknown = jnp.int32(-1)

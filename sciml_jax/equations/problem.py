@@ -64,13 +64,13 @@ class ODEProblem(eqx.Module):
         check_inexact_tree(y0, "y0")
         check_finite_tree(y0, "y0")
         check_interval(t0, t1)
-        self.vector_field = as_callable(vector_field, "vector_field")
+        self.vector_field = as_callable(vector_field, "vector_field", "t", "y", "args")
         self.y0 = jax.tree_util.tree_map(jnp.asarray, y0)
         self.t0 = t0
         self.t1 = t1
         self.args = args
         self.mass_matrix = mass_matrix
-        self.jacobian = None if jacobian is None else as_callable(jacobian, "jacobian")
+        self.jacobian = None if jacobian is None else as_callable(jacobian, "jacobian", "t", "y", "args")
         self.sparsity = sparsity
 
     def default_method(self) -> Any:

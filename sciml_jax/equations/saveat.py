@@ -21,7 +21,7 @@ class SaveAt(eqx.Module):
         Times to save at, shape (T,), sorted along the direction of integration and within the interval.
     steps
         Save every `steps`-th accepted step; the rows that were not reached hold NaN, up to `max_steps // steps` rows.
-        Cannot be combined with `ts`.
+        Cannot be combined with `ts`. With `t1=True` the end comes after the padding.
     dense
         Keep every step's interpolant, so that `sol(t)` works for any t of the interval. Memory: `max_steps` times the
         state times the number of stages.
@@ -69,7 +69,7 @@ class SaveAt(eqx.Module):
         self.ts = None if ts is None else _as_times(ts)
         self.steps = None if steps is None else int(steps)
         self.dense = bool(dense)
-        self.fn = None if fn is None else as_callable(fn, "SaveAt(fn=...)")
+        self.fn = None if fn is None else as_callable(fn, "SaveAt(fn=...)", "t", "y", "args")
 
 
 def _as_times(ts: Any) -> Any:
@@ -90,4 +90,12 @@ def as_saveat(saveat: Any) -> SaveAt:
             "Pass, for example, `jnp.linspace(t0, t1, 101)`."
         )
         raise TypeError(msg)
-    return SaveAt(ts=saveat)
+    try:
+        times = jnp.asarray(saveat)
+    except (TypeError, ValueError):
+        msg = (
+            f"`saveat` must be an array of times or an `sj.SaveAt(...)`; got {saveat!r} ({type(saveat).__name__}). "
+            "Pass, for example, `jnp.linspace(t0, t1, 101)`."
+        )
+        raise TypeError(msg) from None
+    return SaveAt(ts=times)

@@ -44,7 +44,10 @@ class Hoisted:
 
     def __call__(self, *flat: Any) -> tuple:
         """Evaluate on flat operands, the constants first; returns the flat outputs."""
-        return tuple(_run(self.jaxpr, flat))
+        out = _run(self.jaxpr, flat)
+        # A result that does not depend on anything is a typed Python number.
+        avals: list[Any] = self.jaxpr.out_avals
+        return tuple(x if hasattr(x, "shape") else jnp.asarray(x, a.dtype) for x, a in zip(out, avals, strict=True))
 
 
 def _run(closed: ClosedJaxpr, flat: tuple) -> list:

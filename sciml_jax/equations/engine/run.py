@@ -1,49 +1,25 @@
 """From a problem and options to a `Solution`: check, compile once, run, report failure on the host."""
 
-import warnings
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
-from ...core.checks import (
-    check_instance,
-    check_interval,
-    check_max_steps,
-    check_not_both_zero,
-    check_positive,
-    check_save_times,
-    check_stops,
-    check_tolerance,
-)
-from ...core.status import SolveError, Status
-from ...core.tree import Static, combine, is_concrete, partition
+from ...core.checks import check_instance
+from ...core.status import Status
+from ...core.tree import Static, combine, partition
 from ...numerics.loops import vary_like
 from ..adjoint import Replay
 from ..controllers import FixedStep, PIDController
+from ..options import check_options, default_tolerances, pull_in_save_times, raise_on_failure, time_dtype
 from ..saveat import as_saveat
 from ..solution import DenseOutput, Solution, Stats
 from .differentiable import differentiable_integration
 from .operands import Operands, Settings
 from .plan import Plan
 from .system import System
-
-_TOLERANCES = {8: (1e-6, 1e-9), 4: (1e-4, 1e-6), 2: (1e-2, 1e-3)}
-"""Default rtol and atol by the number of bytes of a real number of the state."""
-
-
-def default_tolerances(y0: Any) -> tuple[float, float]:
-    """Default rtol and atol for a state, by its least precise leaf."""
-    sizes = [jnp.finfo(leaf.dtype).dtype.itemsize for leaf in jax.tree_util.tree_leaves(y0)]
-    return _TOLERANCES[min(sizes)]
-
-
-def time_dtype(problem: Any) -> Any:
-    """The dtype of time: Python floats follow the state, arrays keep at least their own."""
-    reals = [jnp.finfo(leaf.dtype).dtype for leaf in jax.tree_util.tree_leaves(problem.y0)]
-    return jnp.result_type(problem.t0, problem.t1, *reals)
 
 
 def run(
@@ -61,20 +37,16 @@ def run(
     """Solve with a one-step method of the native engine."""
     saveat = as_saveat(saveat)
     controller = _checked_controller(method, controller, dt0)
-    _check_options(problem, method, saveat, rtol, atol, dt0, max_steps, controller, adjoint, on_failure)
+    check_options(problem, saveat, rtol, atol, dt0, max_steps, controller, on_failure)
+    if adjoint is not None:
+        check_instance(adjoint, Replay, "adjoint", "sj.Replay()")
+    _check_capabilities(problem, method)
+    problem = eqx.tree_at(lambda p: p.y0, problem, jax.tree_util.tree_map(jnp.asarray, problem.y0))
     dynamic, static = partition((problem, saveat, controller, rtol, atol, dt0))
     solution = _compiled(Static((static, method, max_steps)), dynamic)
     if on_failure == "raise":
         raise_on_failure(solution)
     return solution
-
-
-def raise_on_failure(solution: Any) -> None:
-    """Raise `SolveError` on the host if the status is concrete and a failure; traced statuses are left as data."""
-    if is_concrete(solution.status) and np.ndim(solution.status) == 0:
-        status = Status(int(solution.status))
-        if not status.is_success:
-            raise SolveError(status, solution)
 
 
 def _run(config: Static, dynamic: Any) -> Solution:
@@ -97,7 +69,7 @@ def _run(config: Static, dynamic: Any) -> Solution:
         has_stops=controller.tstops is not None and controller.tstops.size > 0,
     )
     y0 = system.layout.split(problem.y0)
-    save_ts, bad_times = _save_times(save_ts, t0, t1)
+    save_ts, bad_times = pull_in_save_times(save_ts, t0, t1)
     rtol, atol, bad_tolerance = _tolerances(rtol, atol, problem.y0, system.layout)
     (first_step, dtmin, dtmax), bad_sizes = _step_sizes(controller, dt0, t0)
     tstops, bad_stops = _stops(controller, t0, t1)
@@ -174,37 +146,6 @@ def _checked_controller(method: Any, controller: Any, dt0: Any) -> Any:
     return controller
 
 
-def _check_options(problem, method, saveat, rtol, atol, dt0, max_steps, controller, adjoint, on_failure):
-    check_interval(problem.t0, problem.t1)
-    check_max_steps(max_steps)
-    if saveat.ts is not None:
-        check_save_times(saveat.ts, problem.t0, problem.t1)
-    for value, name in ((rtol, "rtol"), (atol, "atol")):
-        if value is not None:
-            check_tolerance(value, name, problem.y0)
-    check_not_both_zero(rtol, atol)
-    check_stops(controller.tstops)
-    for value, name in ((dt0, "dt0"), *((getattr(controller, n, None), n) for n in ("dtmin", "dtmax"))):
-        if value is not None:
-            check_positive(value, name)
-    if adjoint is not None:
-        check_instance(adjoint, Replay, "adjoint", "sj.Replay()")
-    if on_failure not in ("raise", "status"):
-        msg = f"`on_failure` must be 'raise' or 'status'; got {on_failure!r}. With 'status', look at `sol.status`."
-        raise ValueError(msg)
-    if max_steps is not None and saveat.steps is not None and saveat.steps > max_steps:
-        msg = (
-            f"`SaveAt(steps=k)` saves every k-th of at most `max_steps` steps; got k = {saveat.steps} and "
-            f"`max_steps` = {max_steps}, which saves nothing. Pass a smaller k."
-        )
-        raise ValueError(msg)
-    if max_steps is None and (saveat.steps is not None or saveat.dense):
-        msg = "`SaveAt(steps=...)` and `SaveAt(dense=True)` need a known length; got `max_steps=None`. Pass a number."
-        raise ValueError(msg)
-    _check_capabilities(problem, method)
-    _warn_below_precision(problem.y0, rtol)
-
-
 def _check_capabilities(problem, method):
     name = type(method).__name__
     if problem.mass_matrix is not None:
@@ -221,37 +162,11 @@ def _check_capabilities(problem, method):
         raise ValueError(msg)
 
 
-def _warn_below_precision(y0, rtol):
-    if rtol is None or not is_concrete(rtol):
-        return
-    eps = max(float(jnp.finfo(leaf.dtype).eps) for leaf in jax.tree_util.tree_leaves(y0))
-    smallest = min(float(np.min(np.asarray(leaf))) for leaf in jax.tree_util.tree_leaves(rtol))
-    # Zero means control by the absolute tolerance alone.
-    if 0 < smallest < 10 * eps:
-        warnings.warn(
-            f"`rtol` = {smallest:g} is below what the state's dtype can hold (eps = {eps:g}), so steps may be rejected "
-            "for ever. Use at least ten times eps, or float64 (`jax.config.update('jax_enable_x64', True)`).",
-            stacklevel=6,
-        )
-
-
 def _times(problem, saveat):
     dtype = time_dtype(problem)
     t0, t1 = (jnp.asarray(t, dtype) for t in (problem.t0, problem.t1))
     ts = jnp.zeros(0, dtype) if saveat.ts is None else saveat.ts.astype(dtype)
     return t0, t1, ts
-
-
-def _save_times(ts, t0, t1):
-    """Pull times that miss the interval by rounding back in; say whether any is really outside or out of order."""
-    if ts.shape[0] == 0:
-        return ts, jnp.array(False)
-    low, high = jnp.minimum(t0, t1), jnp.maximum(t0, t1)
-    slack = 4 * jnp.finfo(ts.dtype).eps * jnp.maximum(jnp.abs(low), jnp.abs(high))
-    outside = jnp.any(~((ts >= low - slack) & (ts <= high + slack)))
-    unsorted = jnp.any(jnp.diff(ts) * jnp.sign(t1 - t0) < 0)
-    # Pulled in by value only: at a tie, clip would halve the derivative with respect to the save time.
-    return ts + lax.stop_gradient(jnp.clip(ts, low, high) - ts), outside | unsorted
 
 
 def _tolerances(rtol, atol, y0, layout):

@@ -106,7 +106,7 @@ class System:
         args, y0 = problem.args, problem.y0
         leaves = jax.tree_util.tree_leaves(y0)
         traced = TracedFunction(problem.vector_field, t0, y0, args)
-        _check_vector_field(traced.out_shape, y0)
+        check_vector_field(traced.out_shape, y0)
         derivatives = _derivatives(problem, t0, y0) if method.is_implicit else None
         components = use_components(traced, derivatives, leaves, method.evaluations_per_step)
         self.layout = Layout(y0, components)
@@ -180,7 +180,8 @@ def split_like(vector: Any, leaves: tuple) -> tuple:
     return tuple(parts)
 
 
-def _check_vector_field(out: Any, y0: Any) -> None:
+def check_vector_field(out: Any, y0: Any) -> None:
+    """Refuse a vector field whose result does not have the structure, shapes and dtypes of the state."""
     same_tree = jax.tree_util.tree_structure(out) == jax.tree_util.tree_structure(y0)
     pairs = zip(jax.tree_util.tree_leaves(out), jax.tree_util.tree_leaves(y0), strict=False)
     if not same_tree or any(a.shape != b.shape for a, b in pairs):
