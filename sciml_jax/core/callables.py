@@ -5,12 +5,20 @@ and `jax.tree_util.Partial` already are (their arrays are traced); a plain funct
 static.
 """
 
+import contextlib
+import dis
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any, cast
 
 import equinox as eqx
 import jax
+import jax.core
+import numpy as np
+
+SMALL_ARRAY = 10_000
+"""NumPy arrays of up to this many elements are compared by their bytes where a function reads them from outside."""
 
 
 class Function(eqx.Module):
@@ -46,6 +54,80 @@ def as_callable(function: Any, name: str, *arguments: str) -> Callable:
         # A bound method of a module: its arrays must stay visible to jit, vmap and grad.
         return jax.tree_util.Partial(function.__func__, bound_to)
     return Function(function)
+
+
+class _Identity:
+    """An object as a key that compares by identity and keeps it alive, so that its identity is not used again."""
+
+    def __init__(self, held: Any):
+        self.held = held
+
+    def __hash__(self) -> int:
+        return id(self.held)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Identity) and self.held is other.held
+
+
+def captured_values(*callables: Any) -> tuple:
+    """What plain functions read from outside, as a key: closures and globals, and those of functions that they name.
+
+    A compiled program freezes those values. With them in the key, an eager solve after a change compiles anew instead
+    of returning the old numbers. Numbers and small NumPy arrays are compared by value, everything else by identity:
+    attributes of objects and entries of lists are not looked into.
+    """
+    seen: set[int] = set()
+    found: list = []
+    stack = [held.function if isinstance(held, Function) else held for held in callables]
+    while stack:
+        value = stack.pop()
+        if id(value) in seen and not isinstance(value, (bool, int, float, complex, str, np.ndarray)):
+            continue
+        seen.add(id(value))
+        if isinstance(value, (bool, int, float, complex, str, type(None))):
+            found.append((type(value), value))
+        elif isinstance(value, np.ndarray) and value.size <= SMALL_ARRAY and value.dtype != object:
+            found.append((value.shape, value.dtype.str, value.tobytes()))
+        elif inspect.isfunction(value):
+            found.append(_Identity(value))
+            stack.extend(_reads(value))
+        else:
+            found.append(_Identity(value))
+    return tuple(found)
+
+
+def _reads(function: Any) -> list:
+    """The contents of a function's closure and the globals that its code names, but for those that it writes itself."""
+    code = function.__code__
+    written = _written_names(code)
+    values = []
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+        if name not in written:
+            with contextlib.suppress(ValueError):  # an empty cell
+                values.append(cell.cell_contents)
+    outside = function.__globals__
+    return values + [outside[name] for name in code.co_names if name in outside and name not in written]
+
+
+@functools.lru_cache(maxsize=1024)
+def _written_names(code: Any) -> frozenset[str]:
+    """Variables outside a function that it assigns, such as a counter of its calls: they do not shape its result."""
+    stores = ("STORE_GLOBAL", "STORE_DEREF")
+    return frozenset(step.argval for step in dis.get_instructions(code) if step.opname in stores)
+
+
+def closes_over_tracer(*callables: Any) -> bool:
+    """Whether any plain function among `callables` has a traced value in its closure."""
+    for held in callables:
+        function = held.function if isinstance(held, Function) else held
+        for cell in getattr(function, "__closure__", None) or ():
+            try:
+                leaves = jax.tree_util.tree_leaves(cell.cell_contents)
+            except ValueError:  # an empty cell
+                continue
+            if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+                return True
+    return False
 
 
 def _check_signature(function: Any, name: str, arguments: tuple[str, ...]) -> None:

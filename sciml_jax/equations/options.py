@@ -21,6 +21,9 @@ from ..core.checks import (
 from ..core.status import SolveError, Status
 from ..core.tree import is_concrete
 
+SMALLEST_RTOL = 10.0
+"""The smallest useful relative tolerance, in units of the rounding of the state's dtype."""
+
 _TOLERANCES = {8: (1e-6, 1e-9), 4: (1e-4, 1e-6), 2: (1e-2, 1e-3)}
 """Default rtol and atol by the number of bytes of a real number of the state."""
 
@@ -102,9 +105,9 @@ def _warn_below_precision(y0, rtol):
     eps = max(float(jnp.finfo(leaf.dtype).eps) for leaf in jax.tree_util.tree_leaves(y0))
     smallest = min(float(np.min(np.asarray(leaf))) for leaf in jax.tree_util.tree_leaves(rtol))
     # Zero means control by the absolute tolerance alone.
-    if 0 < smallest < 10 * eps:
+    if 0 < smallest < SMALLEST_RTOL * eps:
         warnings.warn(
-            f"`rtol` = {smallest:g} is below what the state's dtype can hold (eps = {eps:g}), so steps may be rejected "
-            "for ever. Use at least ten times eps, or float64 (`jax.config.update('jax_enable_x64', True)`).",
+            f"`rtol` = {smallest:g} is below what the state's dtype can hold (eps = {eps:g}); ours use "
+            f"{SMALLEST_RTOL:g} eps instead. For more digits use float64: `jax.config.update('jax_enable_x64', True)`.",
             stacklevel=6,
         )

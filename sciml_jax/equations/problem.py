@@ -25,7 +25,8 @@ class ODEProblem(eqx.Module):
     t0, t1
         The ends of the interval, real scalars; `t1 < t0` integrates backwards.
     args
-        Any pytree, handed to the vector field: parameters, networks, functions.
+        Any pytree, handed to the vector field: parameters, networks, functions. Arrays and floats can change without
+        compiling again; integers, booleans and strings are part of the program.
     mass_matrix, jacobian, sparsity
         `M` in `M dy/dt = f`; a function `(t, y, args) -> df/dy` of shape (n, n) for a flat state of n numbers; the
         pattern of that Jacobian. What a method does not support it refuses by name.
@@ -66,8 +67,9 @@ class ODEProblem(eqx.Module):
         check_interval(t0, t1)
         self.vector_field = as_callable(vector_field, "vector_field", "t", "y", "args")
         self.y0 = jax.tree_util.tree_map(jnp.asarray, y0)
-        self.t0 = t0
-        self.t1 = t1
+        # Times are operands of the compiled program; Python integers would be part of it.
+        self.t0 = float(t0) if isinstance(t0, int) else t0
+        self.t1 = float(t1) if isinstance(t1, int) else t1
         self.args = args
         self.mass_matrix = mass_matrix
         self.jacobian = None if jacobian is None else as_callable(jacobian, "jacobian", "t", "y", "args")

@@ -62,7 +62,7 @@ class DenseOutput(eqx.Module):
         t = jnp.asarray(t, self.starts.dtype)
         direction = jnp.where(self.ends[0] >= self.starts[0], 1, -1).astype(t.dtype)
         # Times are monotone along the integration; rows beyond the last step sort after everything.
-        row = jnp.arange(self.ends.shape[0])
+        row = jnp.arange(self.ends.shape[0], dtype=jnp.int32)
         keys = jnp.where(row < self.num_steps, direction * self.ends, jnp.inf)
         index = jnp.clip(jnp.searchsorted(keys, direction * t, side="left"), 0, jnp.maximum(self.num_steps - 1, 0))
         ta, tb = self.starts[index], self.ends[index]

@@ -27,6 +27,13 @@ class _Target(eqx.Module):
             if not jax.tree.leaves(value):
                 msg = "With a least-squares solver, loss_fn must return residuals; received no arrays. Return them."
                 raise TypeError(msg)
+            if value_is_scalar(value):
+                # Its square would be minimised, which is another problem unless the least loss is zero.
+                msg = (
+                    "With a least-squares solver, loss_fn must return residuals; received a scalar. Return the "
+                    "residuals themselves (shape (1,) if there is one), or use a minimiser such as optimistix.BFGS."
+                )
+                raise TypeError(msg)
             loss = 0.5 * sum(jnp.sum(jnp.square(r)) for r in jax.tree.leaves(value))
         else:
             value = loss = as_scalar(value, "loss_fn")
@@ -100,6 +107,12 @@ class SolverStep(eqx.Module):
     def _restore(self, fn, params, leaves):
         arrays, static = eqx.partition(self._initial(fn, params), eqx.is_array)
         return eqx.combine(jax.tree.unflatten(jax.tree.structure(arrays), leaves), static)
+
+
+def value_is_scalar(value: Any) -> bool:
+    """Whether residuals are one array of shape ()."""
+    leaves = jax.tree.leaves(value)
+    return len(leaves) == 1 and leaves[0].shape == ()
 
 
 def _reports_accepted(solver) -> bool:

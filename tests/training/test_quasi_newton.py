@@ -106,3 +106,9 @@ def test_levenberg_marquardt_in_float32_without_x64():
         )
         assert result.params.dtype == jnp.float32
         np.testing.assert_allclose(result.params, 1.0, atol=1e-3)
+
+
+def test_a_scalar_is_not_taken_for_a_residual():
+    loss = lambda params, batch, key: jnp.sum((params - 3.0) ** 2) - 5.0
+    with pytest.raises(TypeError, match="must return residuals; received a scalar"):
+        training.fit(loss, jnp.zeros(1), optimizer=optx.LevenbergMarquardt(rtol=1e-8, atol=1e-8), num_steps=5)

@@ -96,7 +96,7 @@ def attempt(plan: Any, operands: Operands, settings: Settings, state: State) -> 
     """One attempted step. Must only be called while `state.status` is RUNNING."""
     system = plan.system.bind(operands.theta, settings.consts)
     direction = jnp.sign(lax.stop_gradient(operands.t1 - operands.t0))
-    target, is_end = _next_stop(operands, settings, state)
+    target, is_end = _next_stop(operands, state)
     h, ta = state.h, state.t
     remaining = direction * lax.stop_gradient(target - ta)
     # A step that would leave a sliver of less than a hundredth is stretched to end on the target exactly.
@@ -157,15 +157,15 @@ def integrate(plan: Any, operands: Operands, settings: Settings) -> State:
     return finish(plan, operands, settings, final)
 
 
-def _next_stop(operands, settings, state):
+def _next_stop(operands, state):
     """The next time to step on exactly, and whether it is the end."""
-    if settings.tstops is None:
+    if operands.tstops is None:
         return operands.t1, jnp.array(True)
     # Stops come sorted; those behind t0 or beyond t1 are passed over.
-    num_stops = settings.tstops.shape[0]
+    num_stops = operands.tstops.shape[0]
     direction = jnp.sign(operands.t1 - operands.t0)
-    index = jnp.sum(direction * settings.tstops <= direction * state.t)
-    stop = settings.tstops[jnp.minimum(index, num_stops - 1)]
+    index = jnp.sum(direction * operands.tstops <= direction * state.t)
+    stop = operands.tstops[jnp.minimum(index, num_stops - 1)]
     is_end = (index >= num_stops) | (direction * stop >= direction * operands.t1)
     return jnp.where(is_end, operands.t1, stop), is_end
 

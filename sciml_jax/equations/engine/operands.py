@@ -14,6 +14,8 @@ class Operands(NamedTuple):
     """All inexact arrays that the vector field and the saved function use: arguments, modules' arrays, closures."""
     save_ts: Any
     """Times to save at, shape (K,)."""
+    tstops: Any
+    """Times to step on exactly, shape (S,), sorted along the integration; or None."""
 
 
 class Settings(NamedTuple):
@@ -29,8 +31,6 @@ class Settings(NamedTuple):
     """Size of the first step; NaN asks for the automatic one."""
     dtmin: Any
     dtmax: Any
-    tstops: Any
-    """Times to step on exactly, shape (S,)."""
     controller: Any
     """The controller, with its gains as arrays."""
     bad_input: Any

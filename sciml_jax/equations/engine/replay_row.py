@@ -63,7 +63,7 @@ def push_row(
     """Push tangents through one row; `all_accepted` says that no row is a rejected attempt."""
     ta, tb, active = row.ta, row.tb, _is_active(row, all_accepted)
     safe_tb = jnp.where(active, tb, ta + 1)
-    dta, dtb = _moving_ends(operands, ta, tb, tangents.t0, tangents.t1)
+    dta, dtb = _moving_ends(operands, ta, tb, tangents)
     step = lambda ta, tb, y, operands: replayed_step(plan, settings, ta, tb, y, operands)
     point, moves = (ta, safe_tb, row.y, operands), (dta, dtb, carry.dy, tangents)
     (y1, dense), (dy1, ddense) = jax.jvp(step, point, moves)
@@ -129,9 +129,7 @@ def pull_row(
         looped = (cursor, total, ct_ends, ct_y, ct_dense)
         cursor, total, ct_ends, ct_y, ct_dense = while_loop(pending, unsave, looped, operands, ta, tb)
     ct_ta, ct_tb, ct_y0, ct_operands = pull((ct_y, ct_dense))
-    ends = _moving_ends(operands, ta, tb, ct_ends[0] + ct_ta, ct_ends[1] + ct_tb)
-    moved = _add(total, ct_operands)
-    moved = moved._replace(t0=moved.t0 + ends[0], t1=moved.t1 + ends[1])
+    moved = _credit_ends(operands, ta, tb, ct_ends[0] + ct_ta, ct_ends[1] + ct_tb, _add(total, ct_operands))
     return Pulled(_choose(active, ct_y0, carry.ct_y), accepted, cursor, _choose(active, moved, carry.total))
 
 
@@ -140,9 +138,32 @@ def _is_active(row, all_accepted):
     return jnp.array(True) if all_accepted else row.ta != row.tb
 
 
-def _moving_ends(operands, ta, tb, at_start, at_end):
-    """Only the very first and the very last time move."""
-    return jnp.where(ta == operands.t0, at_start, 0.0), jnp.where(tb == operands.t1, at_end, 0.0)
+def _moving_ends(operands, ta, tb, tangents):
+    """Tangents of a step's ends: the first and the last time of all move with t0 and t1, and stops with themselves."""
+    moved = []
+    for time, end, rate in ((ta, operands.t0, tangents.t0), (tb, operands.t1, tangents.t1)):
+        tangent = jnp.where(time == end, rate, 0.0)
+        if operands.tstops is not None:
+            tangent = tangent + jnp.sum(jnp.where(_is_stop(operands, time), tangents.tstops, 0.0))
+        moved.append(tangent)
+    return moved
+
+
+def _credit_ends(operands, ta, tb, ct_ta, ct_tb, total):
+    """The transpose of `_moving_ends`, added to the cotangents of the operands."""
+    total = total._replace(
+        t0=total.t0 + jnp.where(ta == operands.t0, ct_ta, 0.0), t1=total.t1 + jnp.where(tb == operands.t1, ct_tb, 0.0)
+    )
+    if operands.tstops is None:
+        return total
+    share = jnp.where(_is_stop(operands, ta), ct_ta, 0.0) + jnp.where(_is_stop(operands, tb), ct_tb, 0.0)
+    return total._replace(tstops=total.tstops + share)
+
+
+def _is_stop(operands, time):
+    """Which stops a step's end sits on; a stop on t0 or t1 is not one."""
+    stops = operands.tstops
+    return (stops == time) & (stops != operands.t0) & (stops != operands.t1)
 
 
 def _step_row(plan, accepted, active):

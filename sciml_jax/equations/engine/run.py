@@ -1,5 +1,6 @@
 """From a problem and options to a `Solution`: check, compile once, run, report failure on the host."""
 
+import functools
 from typing import Any
 
 import equinox as eqx
@@ -7,13 +8,14 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from ...core.callables import captured_values, closes_over_tracer
 from ...core.checks import check_instance
 from ...core.status import Status
 from ...core.tree import Static, combine, partition
 from ...numerics.loops import vary_like
 from ..adjoint import Replay
 from ..controllers import FixedStep, PIDController
-from ..options import check_options, default_tolerances, pull_in_save_times, raise_on_failure, time_dtype
+from ..options import SMALLEST_RTOL, check_options, default_tolerances, pull_in_save_times, raise_on_failure, time_dtype
 from ..saveat import as_saveat
 from ..solution import DenseOutput, Solution, Stats
 from .differentiable import differentiable_integration
@@ -43,14 +45,20 @@ def run(
     _check_capabilities(problem, method)
     problem = eqx.tree_at(lambda p: p.y0, problem, jax.tree_util.tree_map(jnp.asarray, problem.y0))
     dynamic, static = partition((problem, saveat, controller, rtol, atol, dt0))
-    solution = _compiled(Static((static, method, max_steps)), dynamic)
+    functions = (problem.vector_field, problem.jacobian, saveat.fn)
+    config = Static((static, method, max_steps, captured_values(*functions)))
+    if closes_over_tracer(*functions):
+        # The shared cache would keep the function, and with it the outer trace, alive; and it could never hit.
+        solution = jax.jit(functools.partial(_run, config))(dynamic)
+    else:
+        solution = _compiled(config, dynamic)
     if on_failure == "raise":
         raise_on_failure(solution)
     return solution
 
 
 def _run(config: Static, dynamic: Any) -> Solution:
-    static, method, max_steps = config.tree
+    static, method, max_steps, _ = config.tree
     # Inside shard_map everything varies over every axis that anything varies over: a parameter that did not would get a
     # collective into each step of the reverse loop.
     dynamic = vary_like(dynamic, dynamic)
@@ -74,8 +82,9 @@ def _run(config: Static, dynamic: Any) -> Solution:
     (first_step, dtmin, dtmax), bad_sizes = _step_sizes(controller, dt0, t0)
     tstops, bad_stops = _stops(controller, t0, t1)
     bad = bad_times | bad_tolerance | bad_sizes | bad_stops
-    operands = Operands(y0, t0, t1, system.theta, save_ts)
-    settings = Settings(system.consts, rtol, atol, first_step, dtmin, dtmax, tstops, controller, bad)
+    theta, consts = system.release()
+    operands = Operands(y0, t0, t1, theta, save_ts, tstops)
+    settings = Settings(consts, rtol, atol, first_step, dtmin, dtmax, controller, bad)
     operands, settings = _arrays((operands, settings))
     operands, settings = vary_like((operands, settings), operands, settings)
     settings = lax.stop_gradient(settings)
@@ -116,7 +125,7 @@ def _solution(plan, saveat, operands, settings, outputs, info) -> Solution:
     dense = None
     if saveat.dense:
         # The first step begins at t0 and the last one ends at t1: derivatives must see both move.
-        row = jnp.arange(plan.max_steps)
+        row = jnp.arange(plan.max_steps, dtype=jnp.int32)
         starts = jnp.where(row == 0, operands.t0, piece_ends[:, 0])
         ends = jnp.where(done & (row == num_accepted - 1), operands.t1, piece_ends[:, 1])
         dense = DenseOutput(starts, ends, num_accepted, outputs.pieces, plan.method, layout)
@@ -190,6 +199,9 @@ def _tolerances(rtol, atol, y0, layout):
         reals = spread(value, which)
         for real in reals:
             bad = bad | ~jnp.all(real >= 0)
+        if which == 0:
+            # No step could ever meet a tolerance below the rounding of the state; zero leaves control to atol alone.
+            reals = [jnp.where(r > 0, jnp.maximum(r, SMALLEST_RTOL * jnp.finfo(r.dtype).eps), r) for r in reals]
         pair.append(layout.split(jax.tree_util.tree_unflatten(treedef, reals)))
     return *pair, bad
 
@@ -199,7 +211,7 @@ def _step_sizes(controller, dt0, t0):
     bad = jnp.array(False)
     sizes = []
     for value, default in (
-        (dt0, jnp.nan),
+        (dt0, 0.0),
         (getattr(controller, "dtmin", None), 0.0),
         (getattr(controller, "dtmax", None), jnp.inf),
     ):

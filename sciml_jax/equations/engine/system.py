@@ -126,6 +126,15 @@ class System:
         self.theta = tuple(leaf for f in functions if f is not None for leaf in f.theta)
         self.consts = tuple(leaf for f in functions if f is not None for leaf in f.consts)
 
+    def release(self) -> tuple[tuple, tuple]:
+        """Hand over the operands' values and keep their shapes only, lest the system keep an outer trace alive."""
+        theta, consts = self.theta, self.consts
+        self.theta = self.consts = ()
+        for function in (self.vector_field, self.saved_function, self.derivatives):
+            if function is not None:
+                function.forget_values()
+        return theta, consts
+
     def bind(self, theta: tuple, consts: tuple) -> BoundSystem:
         """Fill in the operands."""
         return BoundSystem(self, theta, consts)

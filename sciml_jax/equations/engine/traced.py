@@ -89,6 +89,13 @@ class TracedFunction:
             entries += [part if self._dtypes is None else _cast(part, self._dtypes[i]) for part in parts]
         return tuple(entries)
 
+    def forget_values(self) -> None:
+        """Drop the operands' values; evaluation needs their shapes only."""
+        self.theta = self.consts = ()
+        self._operands = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in self._operands]
+        self._hoisted = copy.copy(self._hoisted)
+        self._hoisted.consts = ()
+
     def _assemble(self, theta: tuple, consts: tuple) -> list:
         """The operands in the order of the program, small ones as components again."""
         inexact, others = iter(theta), iter(consts)

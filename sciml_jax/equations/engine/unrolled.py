@@ -23,15 +23,17 @@ def unrolled_outputs(plan: Any, operands: Operands, settings: Settings, record: 
     every dependence.
     """
     length = plan.max_steps
-    index = jnp.arange(length)
+    index = jnp.arange(length, dtype=record.num_rows.dtype)
     used = index < record.num_rows
     ta, tb = record.rows.ta, record.rows.tb
     active = used & (ta != tb)
     # Rows that are not in use hold anything, NaN included, which a derivative would carry through a select.
     ta, tb = jnp.where(active, ta, operands.t0), jnp.where(active, tb, operands.t0)
-    # Only the very first and the very last time move with t0 and t1.
+    # Only the very first and the very last time move with t0 and t1, and stops with themselves.
     ta = jnp.where(ta == lax.stop_gradient(operands.t0), operands.t0, ta)
     tb = jnp.where(tb == lax.stop_gradient(operands.t1), operands.t1, tb)
+    if operands.tstops is not None:
+        ta, tb = _moving_with_stops(operands, ta), _moving_with_stops(operands, tb)
     tb = jnp.where(active, tb, ta + 1)
 
     @jax.checkpoint
@@ -76,7 +78,15 @@ def _saved(plan, operands, settings, record, rows):
         value = sample(plan, system, time, a, b, y1, dense)
         return tuple(jnp.where(index < record.num_saved, leaf, jnp.nan) for leaf in value)
 
-    return jax.vmap(at)(operands.save_ts, jnp.arange(plan.num_save))
+    return jax.vmap(at)(operands.save_ts, jnp.arange(plan.num_save, dtype=record.num_saved.dtype))
+
+
+def _moving_with_stops(operands, times):
+    """The same times, those on a stop moving with it."""
+    frozen = lax.stop_gradient(operands)
+    inside = (frozen.tstops != frozen.t0) & (frozen.tstops != frozen.t1)
+    on = (lax.stop_gradient(times)[:, None] == frozen.tstops) & inside
+    return times + jnp.sum(jnp.where(on, operands.tstops - frozen.tstops, 0.0), axis=1)
 
 
 def _like(mask, leaf):
