@@ -8,8 +8,8 @@ class Replay(eqx.Module):
 
     The forward pass records the accepted times and states; derivatives replay those steps with their sizes held fixed
     and recompute each step, so the gradient is that of the numbers returned, to rounding. Steps end where `t0` and `t1`
-    are, so derivatives with respect to those and to the save times are included; step-size control is not
-    differentiated.
+    are, so derivatives with respect to those and to the save times and to `tstops` are included; step-size control is
+    not differentiated.
 
     Cost: a gradient costs about three to four solves without rejected steps, a Jacobian-vector product about two.
     Memory: `max_steps` states. `jit`, `vmap`, `grad`, `jvp`, `jacfwd`, `jacrev`, `hessian`, `pmap` and `shard_map` all

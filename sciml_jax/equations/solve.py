@@ -91,7 +91,9 @@ def solve(
     Notes
     -----
     Compiled on the first call for given shapes, functions and options; tolerances, times and parameters can change
-    without compiling again. A function that is defined anew for every call is compiled anew.
+    without compiling again. A function that is defined anew for every call is compiled anew. What a vector field reads
+    from outside (closures, globals) is part of the program: numbers, small NumPy arrays and traced values there are
+    noticed when they change, attributes of objects and entries of lists are not. Put what changes into `args`.
     """
     if method is None:
         method = _default_method(problem)

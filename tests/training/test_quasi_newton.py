@@ -111,4 +111,4 @@ def test_levenberg_marquardt_in_float32_without_x64():
 def test_a_scalar_is_not_taken_for_a_residual():
     loss = lambda params, batch, key: jnp.sum((params - 3.0) ** 2) - 5.0
     with pytest.raises(TypeError, match="must return residuals; received a scalar"):
-        training.fit(loss, jnp.zeros(1), optimizer=optx.LevenbergMarquardt(rtol=1e-8, atol=1e-8), num_steps=5)
+        fit(loss, jnp.zeros(1), optimizer=optx.LevenbergMarquardt(rtol=1e-8, atol=1e-8), num_steps=5)

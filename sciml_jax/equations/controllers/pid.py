@@ -35,7 +35,7 @@ class PIDController(eqx.Module):
     tstops
         Times that must be stepped on exactly, shape (S,): known discontinuities. Those outside the interval are
         ignored. Steps see the left limit at their end and the right limit at their beginning, which costs explicit
-        methods one evaluation per step more.
+        methods one evaluation per step more. Derivatives with respect to them are included.
 
     References
     ----------
