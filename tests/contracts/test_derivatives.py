@@ -45,11 +45,14 @@ def test_the_jacobian_is_that_of_the_closed_form(listed):
 
 
 @representatives()
-def test_the_value_with_a_gradient_is_bitwise_the_value_without(listed):
+def test_the_value_with_a_gradient_is_the_value_without_it_to_rounding(listed):
     """Recording the steps must not change them."""
     value, _ = flows.compiled_value_and_grad(listed)(flows.theta())
     plain = jnp.sum(flows.WEIGHTS * flows.compiled_outputs(listed)(flows.theta()))
-    assert np.isfinite(value) and float(value) == float(plain)
+    # Not bitwise: XLA fuses the two programs differently (it was bitwise on one JAX release and 3e-13 apart on
+    # another). Other steps would show at the tolerance of the solve, which is far above this.
+    assert np.isfinite(value)
+    np.testing.assert_allclose(value, plain, rtol=1e-11)
 
 
 # A difference sees the steps change where the derivative holds them fixed: noise of the size of the solution's error.
