@@ -5,8 +5,8 @@ Data flows downwards:
 - `run`: from a problem and options to a `Solution` (checks, compilation, failure on the host).
 - `system`, `layout`: the user's functions on tuples of arrays, with every operand explicit.
 - `operands`, `plan`: what goes in; what is fixed when tracing.
-- `forward`: the stepping loop; `initial_step`, `norms` serve it.
+- `forward`: the stepping loop; `initial_step`, `norms`, `saving` serve it.
 - `record`: the loop with a record of accepted steps, for one lane and for a batch.
-- `replay`: derivatives along the record; `unrolled`: the same as one scan, for higher orders.
+- `replay`, `replay_row`: derivatives along the record; `unrolled`: the same as one scan, for higher orders.
 - `differentiable`: ties them into one function with a derivative rule.
 """

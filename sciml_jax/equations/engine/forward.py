@@ -12,6 +12,7 @@ from ..controllers.pid import log_norm
 from .initial_step import initial_step
 from .norms import error_norm
 from .operands import Operands, Settings
+from .saving import save_step, save_times, write
 
 RUNNING = -1
 """Status of an integration that goes on."""
@@ -109,7 +110,7 @@ def attempt(plan: Any, operands: Operands, settings: Settings, state: State) -> 
     done = accepted & lands & is_end
     status = jnp.where(done, jnp.int32(Status.SUCCESS), status)
     choose = lambda new, old: jax.tree_util.tree_map(lambda a, b: jnp.where(accepted, a, b), new, old)  # noqa: E731
-    saved, cursor = _save_times(plan, system, operands, state, step, ta, tb, accepted)
+    saved, cursor = save_times(plan, system, operands, state, step, ta, tb, accepted)
     state = State(
         t=jnp.where(accepted, tb, ta),
         y=choose(step.y1, state.y),
@@ -122,15 +123,13 @@ def attempt(plan: Any, operands: Operands, settings: Settings, state: State) -> 
         num_accepted=state.num_accepted + accepted.astype(jnp.int32),
         status=status,
         saved=saved,
-        stepped=_save_step(plan, system, state, step, tb, accepted),
+        stepped=save_step(plan, system, state, step, tb, accepted),
         pieces=jax.tree_util.tree_map(
-            lambda buffer, piece: _write(buffer, piece, state.num_accepted), state.pieces, step.dense
+            lambda buffer, piece: write(buffer, piece, state.num_accepted), state.pieces, step.dense
         )
         if plan.dense
         else state.pieces,
-        piece_ends=_write(state.piece_ends, jnp.stack([ta, tb]), state.num_accepted)
-        if plan.dense
-        else state.piece_ends,
+        piece_ends=write(state.piece_ends, jnp.stack([ta, tb]), state.num_accepted) if plan.dense else state.piece_ends,
     )
     return state, row
 
@@ -200,58 +199,6 @@ def _judge(plan, operands, settings, state, step, ta, tb, lands):
         exhausted = ~accepted & ((next_h <= smallest) | (next_h < settings.dtmin))
     failure = jnp.where(healthy, jnp.int32(Status.STEP_TOO_SMALL), jnp.int32(Status.NON_FINITE))
     return accepted, next_h, log_error, jnp.where(exhausted, failure, state.status)
-
-
-def _save_times(plan, system, operands, state, step, ta, tb, accepted):
-    """Save at every requested time inside an accepted step, in a small loop of its own."""
-    if plan.num_save == 0:
-        return state.saved, state.cursor
-    direction = jnp.sign(operands.t1 - operands.t0)
-    end = jnp.where(accepted, direction * tb, -jnp.inf)
-
-    def pending(carry):
-        cursor, _ = carry
-        time = operands.save_ts[jnp.minimum(cursor, plan.num_save - 1)]
-        return (cursor < plan.num_save) & (direction * time <= end)
-
-    def save(carry):
-        cursor, saved = carry
-        time = operands.save_ts[jnp.minimum(cursor, plan.num_save - 1)]
-        value = sample(plan, system, time, ta, tb, step.y1, step.dense)
-        return cursor + 1, tuple(_write(buffer, leaf, cursor) for buffer, leaf in zip(saved, value, strict=True))
-
-    cursor, saved = while_loop(pending, save, (state.cursor, state.saved), operands, step, ta, tb)
-    return saved, cursor
-
-
-def sample(plan: Any, system: Any, time: Any, ta: Any, tb: Any, y1: tuple, dense: Any) -> tuple:
-    """The value to save at one time inside a step."""
-    fraction = (time - ta) / (tb - ta)
-    inside = plan.method.interpolate(dense, fraction)
-    # The interpolant meets the end of the step only to rounding, so the end's value is taken there; its derivative
-    # stays the interpolant's, which alone depends on the save time.
-    y = tuple(
-        leaf + jnp.where(time == tb, lax.stop_gradient(end - leaf), 0) for end, leaf in zip(y1, inside, strict=True)
-    )
-    return system.observe(time, y)
-
-
-def _save_step(plan, system, state, step, tb, accepted):
-    """Save after every k-th accepted step."""
-    if plan.save_every is None:
-        return state.stepped
-    count = state.num_accepted + 1
-    keep = accepted & (count % plan.save_every == 0)
-    row = jnp.where(keep, count // plan.save_every - 1, 0)
-    value = (*system.observe(tb, step.y1), tb)
-    return tuple(
-        _write(buffer, jnp.where(keep, leaf, buffer[row]), row)
-        for buffer, leaf in zip(state.stepped, value, strict=True)
-    )
-
-
-def _write(buffer, value, index):
-    return lax.dynamic_update_index_in_dim(buffer, value.astype(buffer.dtype), index, 0)
 
 
 def _is_stiff(plan, operands, settings, state):

@@ -4,11 +4,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 from jax.custom_batching import custom_vmap
 
 from ...numerics.loops import vary_like, while_loop
 from .forward import RUNNING, Row, attempt, finish, start
+from .saving import write
 
 
 class Record(NamedTuple):
@@ -100,7 +100,7 @@ def _empty_rows(length, row):
 
 
 def _write(rows, row, index):
-    return jax.tree_util.tree_map(lambda b, v: lax.dynamic_update_index_in_dim(b, v, index, 0), rows, row)
+    return jax.tree_util.tree_map(lambda buffer, value: write(buffer, value, index), rows, row)
 
 
 def _as_count(number, like):

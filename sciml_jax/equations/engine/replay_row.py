@@ -4,11 +4,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from ...numerics.loops import vary_like, while_loop
-from .forward import sample
 from .operands import Operands, Settings
+from .saving import sample, write
 
 
 class Outputs(NamedTuple):
@@ -73,7 +72,7 @@ def push_row(
         cursor, saved = looped
         point, moves = (operands, ta, safe_tb, y1, dense), (tangents, dta, dtb, dy1, ddense)
         value = jax.jvp(lambda *args: _sampled(plan, settings, cursor, *args), point, moves)[1]
-        return cursor + 1, tuple(_write(buffer, leaf, cursor) for buffer, leaf in zip(saved, value, strict=True))
+        return cursor + 1, tuple(write(buffer, leaf, cursor) for buffer, leaf in zip(saved, value, strict=True))
 
     if plan.num_save:
         pending = lambda looped: active & _is_pending(plan, operands, looped[0], tb)
@@ -83,13 +82,13 @@ def push_row(
         point, moves = (operands, safe_tb, y1), (tangents, dtb, dy1)
         value = jax.jvp(lambda *args: observed(plan, settings, *args), point, moves)[1]
         stepped = tuple(
-            _write(buffer, jnp.where(keep, leaf, buffer[index]), index)
+            write(buffer, jnp.where(keep, leaf, buffer[index]), index)
             for buffer, leaf in zip(stepped, value, strict=True)
         )
     if plan.dense:
         index = carry.accepted
-        write = lambda buffer, leaf: _write(buffer, jnp.where(active, leaf, buffer[index]), index)
-        pieces = jax.tree_util.tree_map(write, pieces, ddense)
+        put = lambda buffer, leaf: write(buffer, jnp.where(active, leaf, buffer[index]), index)
+        pieces = jax.tree_util.tree_map(put, pieces, ddense)
     dy = _choose(active, dy1, carry.dy)
     return Pushed(dy, carry.accepted + active.astype(jnp.int32), cursor, saved, stepped, pieces)
 
@@ -196,7 +195,3 @@ def _choose(active, new, old):
 
 def _add(a, b):
     return jax.tree_util.tree_map(jnp.add, a, b)
-
-
-def _write(buffer, value, index):
-    return lax.dynamic_update_index_in_dim(buffer, value.astype(buffer.dtype), index, 0)

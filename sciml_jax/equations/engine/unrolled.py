@@ -10,10 +10,10 @@ import jax.numpy as jnp
 from jax import lax
 
 from ...numerics.loops import vary_like
-from .forward import sample
 from .operands import Operands, Settings
 from .record import Record
 from .replay_row import Outputs, observed, replayed_step
+from .saving import sample
 
 
 def unrolled_outputs(plan: Any, operands: Operands, settings: Settings, record: Record) -> Outputs:
