@@ -45,15 +45,9 @@ class Pulled(NamedTuple):
     """Cotangents of the operands so far."""
 
 
-def replayed_step(plan: Any, settings: Settings, ta: Any, tb: Any, y: tuple, operands: Operands) -> tuple:
-    """One accepted step as a function of everything that it depends on: the new state and the interpolant's data."""
-    return plan.replayed_step(operands.theta, settings.consts, ta, tb, y)
-
-
-def observed(plan: Any, settings: Settings, operands: Operands, tb: Any, y1: tuple) -> tuple:
+def observed(plan: Any, settings: Settings, theta: tuple, tb: Any, y1: tuple) -> tuple:
     """What `SaveAt(steps=...)` keeps at the end of a step: the observed leaves and the time."""
-    system = plan.system.bind(operands.theta, settings.consts)
-    return (*system.observe(tb, y1), tb)
+    return (*plan.system.bind(theta, settings.consts).observe(tb, y1), tb)
 
 
 def push_row(
@@ -63,15 +57,16 @@ def push_row(
     ta, tb, active = row.ta, row.tb, _is_active(row, all_accepted)
     safe_tb = jnp.where(active, tb, ta + 1)
     dta, dtb = _moving_ends(operands, ta, tb, tangents)
-    step = lambda ta, tb, y, operands: replayed_step(plan, settings, ta, tb, y, operands)
-    point, moves = (ta, safe_tb, row.y, operands), (dta, dtb, carry.dy, tangents)
-    (y1, dense), (dy1, ddense) = jax.jvp(step, point, moves)
+    theta, dtheta = operands.theta, tangents.theta
+    step = lambda ta, tb, y, theta: plan.replayed_step(theta, settings.consts, ta, tb, y)
+    (y1, dense), (dy1, ddense) = jax.jvp(step, (ta, safe_tb, row.y, theta), (dta, dtb, carry.dy, dtheta))
     cursor, saved, stepped, pieces = carry.cursor, carry.saved, carry.stepped, carry.pieces
 
     def save(looped):
         cursor, saved = looped
-        point, moves = (operands, ta, safe_tb, y1, dense), (tangents, dta, dtb, dy1, ddense)
-        value = jax.jvp(lambda *args: _sampled(plan, settings, cursor, *args), point, moves)[1]
+        point = (theta, operands.save_ts[cursor], ta, safe_tb, y1, dense)
+        moves = (dtheta, tangents.save_ts[cursor], dta, dtb, dy1, ddense)
+        value = jax.jvp(lambda *args: _sampled(plan, settings, *args), point, moves)[1]
         return cursor + 1, tuple(write(buffer, leaf, cursor) for buffer, leaf in zip(saved, value, strict=True))
 
     if plan.num_save:
@@ -79,7 +74,7 @@ def push_row(
         cursor, saved = while_loop(pending, save, (cursor, saved), operands, ta, tb, dy1)
     if plan.save_every is not None:
         keep, index = _step_row(plan, carry.accepted, active)
-        point, moves = (operands, safe_tb, y1), (tangents, dtb, dy1)
+        point, moves = (theta, safe_tb, y1), (dtheta, dtb, dy1)
         value = jax.jvp(lambda *args: observed(plan, settings, *args), point, moves)[1]
         stepped = tuple(
             write(buffer, jnp.where(keep, leaf, buffer[index]), index)
@@ -100,36 +95,45 @@ def pull_row(
     ta, tb, active = row.ta, row.tb, _is_active(row, all_accepted)
     safe_tb = jnp.where(active, tb, ta + 1)
     accepted = carry.accepted - active.astype(jnp.int32)
-    step = lambda ta, tb, y, operands: replayed_step(plan, settings, ta, tb, y, operands)
-    (y1, dense), pull = jax.vjp(step, ta, safe_tb, row.y, operands)
-    cursor, ct_y, total = carry.cursor, carry.ct_y, carry.total
+    theta, total = operands.theta, carry.total
+    step = lambda ta, tb, y, theta: plan.replayed_step(theta, settings.consts, ta, tb, y)
+    (y1, dense), pull = jax.vjp(step, ta, safe_tb, row.y, theta)
+    cursor, ct_y, ct_theta, ct_times = carry.cursor, carry.ct_y, total.theta, total.save_ts
     ct_ends = vary_like((jnp.zeros_like(ta), jnp.zeros_like(ta)), ct_y, ta)
     ct_dense = vary_like(jax.tree_util.tree_map(jnp.zeros_like, dense), ct_y, dense)
     if plan.dense:
         ct_dense = jax.tree_util.tree_map(lambda buffer: jnp.where(active, buffer[accepted], 0), cotangents.pieces)
     if plan.save_every is not None:
         keep, index = _step_row(plan, accepted, active)
-        _, pull_value = jax.vjp(lambda *args: observed(plan, settings, *args), operands, safe_tb, y1)
-        given = tuple(jnp.where(keep, buffer[index], 0) for buffer in cotangents.stepped)
-        ct_operands, ct_tb, ct_y1 = pull_value(given)
-        total, ct_y, ct_ends = _add(total, ct_operands), _add(ct_y, ct_y1), (ct_ends[0], ct_ends[1] + ct_tb)
+        _, pull_value = jax.vjp(lambda *args: observed(plan, settings, *args), theta, safe_tb, y1)
+        more, ct_tb, ct_y1 = pull_value(tuple(jnp.where(keep, buffer[index], 0) for buffer in cotangents.stepped))
+        ct_theta, ct_y, ct_ends = _add(ct_theta, more), _add(ct_y, ct_y1), (ct_ends[0], ct_ends[1] + ct_tb)
 
     def unsave(looped):
-        cursor, total, ct_ends, ct_y, ct_dense = looped
+        cursor, ct_theta, ct_times, ct_ends, ct_y, ct_dense = looped
         cursor = cursor - 1
-        value = lambda *args: _sampled(plan, settings, cursor, *args)
-        _, pull_value = jax.vjp(value, operands, ta, safe_tb, y1, dense)
-        ct_operands, ct_ta, ct_tb, ct_y1, ct_piece = pull_value(tuple(buffer[cursor] for buffer in cotangents.saved))
-        ct_ends = (ct_ends[0] + ct_ta, ct_ends[1] + ct_tb)
-        return cursor, _add(total, ct_operands), ct_ends, _add(ct_y, ct_y1), _add(ct_dense, ct_piece)
+        value = lambda *args: _sampled(plan, settings, *args)
+        _, pull_value = jax.vjp(value, theta, operands.save_ts[cursor], ta, safe_tb, y1, dense)
+        more, ct_time, *ends, ct_y1, ct_piece = pull_value(tuple(buffer[cursor] for buffer in cotangents.saved))
+        # Every save time is passed once.
+        ct_times = write(ct_times, ct_time, cursor)
+        return (
+            cursor,
+            _add(ct_theta, more),
+            ct_times,
+            _add(ct_ends, tuple(ends)),
+            _add(ct_y, ct_y1),
+            _add(ct_dense, ct_piece),
+        )
 
     if plan.num_save:
         pending = lambda looped: active & _was_saved(operands, looped[0], ta)
-        looped = (cursor, total, ct_ends, ct_y, ct_dense)
-        cursor, total, ct_ends, ct_y, ct_dense = while_loop(pending, unsave, looped, operands, ta, tb)
-    ct_ta, ct_tb, ct_y0, ct_operands = pull((ct_y, ct_dense))
-    moved = _credit_ends(operands, ta, tb, ct_ends[0] + ct_ta, ct_ends[1] + ct_tb, _add(total, ct_operands))
-    return Pulled(_choose(active, ct_y0, carry.ct_y), accepted, cursor, _choose(active, moved, carry.total))
+        looped = (cursor, ct_theta, ct_times, ct_ends, ct_y, ct_dense)
+        cursor, ct_theta, ct_times, ct_ends, ct_y, ct_dense = while_loop(pending, unsave, looped, operands, ta, tb)
+    ct_ta, ct_tb, ct_y0, more = pull((ct_y, ct_dense))
+    moved = total._replace(theta=_add(ct_theta, more), save_ts=ct_times)
+    moved = _credit_ends(operands, ta, tb, ct_ends[0] + ct_ta, ct_ends[1] + ct_tb, moved)
+    return Pulled(_choose(active, ct_y0, carry.ct_y), accepted, cursor, _choose(active, moved, total))
 
 
 def _is_active(row, all_accepted):
@@ -171,9 +175,8 @@ def _step_row(plan, accepted, active):
     return keep, jnp.where(keep, (accepted + 1) // plan.save_every - 1, 0)
 
 
-def _sampled(plan, settings, cursor, operands, ta, tb, y1, dense):
-    system = plan.system.bind(operands.theta, settings.consts)
-    return sample(plan, system, operands.save_ts[cursor], ta, tb, y1, dense)
+def _sampled(plan, settings, theta, time, ta, tb, y1, dense):
+    return sample(plan, plan.system.bind(theta, settings.consts), time, ta, tb, y1, dense)
 
 
 def _is_pending(plan, operands, cursor, tb):

@@ -12,7 +12,7 @@ from jax import lax
 from ...numerics.loops import vary_like
 from .operands import Operands, Settings
 from .record import Record
-from .replay_row import Outputs, observed, replayed_step
+from .replay_row import Outputs, observed
 from .saving import sample
 
 
@@ -39,7 +39,7 @@ def unrolled_outputs(plan: Any, operands: Operands, settings: Settings, record: 
     @jax.checkpoint
     def advance(y, row):
         ta, tb, active = row
-        y1, _ = replayed_step(plan, settings, ta, tb, y, operands)
+        y1, _ = plan.replayed_step(operands.theta, settings.consts, ta, tb, y)
         return tuple(jnp.where(active, new, old) for new, old in zip(y1, y, strict=True)), y
 
     y0 = vary_like(operands.y0, operands, settings, record)
@@ -52,13 +52,15 @@ def unrolled_outputs(plan: Any, operands: Operands, settings: Settings, record: 
         # Rows of the batch hold rejected attempts in between: move the accepted ones to the front, as the loop does.
         order = jnp.argsort(~active, stable=True)
         ta, tb, active, starts = jax.tree_util.tree_map(lambda leaf: leaf[order], (ta, tb, active, starts))
-        y1, dense = jax.vmap(lambda ta, tb, y: replayed_step(plan, settings, ta, tb, y, operands))(ta, tb, starts)
+        y1, dense = jax.vmap(lambda ta, tb, y: plan.replayed_step(operands.theta, settings.consts, ta, tb, y))(
+            ta, tb, starts
+        )
         if plan.dense:
             pieces = jax.tree_util.tree_map(lambda new, old: jnp.where(_like(active, new), new, old), dense, pieces)
         if plan.save_every is not None:
             chosen = jnp.arange(plan.save_every - 1, length, plan.save_every)[: length // plan.save_every]
             ends = jax.tree_util.tree_map(lambda leaf: leaf[chosen], (tb, y1))
-            values = jax.vmap(lambda tb, y1: observed(plan, settings, operands, tb, y1))(*ends)
+            values = jax.vmap(lambda tb, y1: observed(plan, settings, operands.theta, tb, y1))(*ends)
             stepped = tuple(jnp.where(_like(active[chosen], v), v, old) for v, old in zip(values, stepped, strict=True))
     return Outputs(y, saved, stepped, pieces)
 
@@ -73,7 +75,7 @@ def _saved(plan, operands, settings, record, rows):
         ends = jnp.where(active, direction * lax.stop_gradient(tb), jnp.inf)
         row = jnp.argmax(ends >= direction * frozen)
         a, b, y = jax.tree_util.tree_map(lambda leaf: leaf[row], (ta, tb, starts))
-        y1, dense = replayed_step(plan, settings, a, b, y, operands)
+        y1, dense = plan.replayed_step(operands.theta, settings.consts, a, b, y)
         system = plan.system.bind(operands.theta, settings.consts)
         value = sample(plan, system, time, a, b, y1, dense)
         return tuple(jnp.where(index < record.num_saved, leaf, jnp.nan) for leaf in value)
