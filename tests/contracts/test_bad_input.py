@@ -1,5 +1,7 @@
 """Wrong input is refused before anything runs: the message has the rule, what was received, and the fix."""
 
+import warnings
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -205,7 +207,9 @@ def _solution():
 
 
 def test_a_key_is_harmless_for_a_method_without_randomness():
-    jax.eval_shape(lambda: sj.solve(PROBLEM, sj.Tsit5(), key=jax.random.key(0), events=[], progress=None))
+    shapes = lambda **options: jax.eval_shape(lambda: sj.solve(PROBLEM, sj.Tsit5(), **options))
+    keyed = shapes(key=jax.random.key(0), events=[], progress=None)
+    assert jax.tree_util.tree_leaves(keyed) == jax.tree_util.tree_leaves(shapes())
 
 
 def test_a_tolerance_below_what_the_dtype_can_hold_is_warned_about():
@@ -215,7 +219,10 @@ def test_a_tolerance_below_what_the_dtype_can_hold_is_warned_about():
 
 
 def test_a_purely_absolute_tolerance_is_not_warned_about():
-    jax.eval_shape(lambda: sj.solve(PROBLEM, sj.Tsit5(), rtol=0.0, atol=1e-9))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        jax.eval_shape(lambda: sj.solve(PROBLEM, sj.Tsit5(), rtol=0.0, atol=1e-9))
+    assert not [warning for warning in caught if "rtol" in str(warning.message)]
 
 
 TRACED = {
