@@ -79,9 +79,10 @@ bench: $(VENV)/.installed-bench ## every benchmark, beside its peers in one run
 	@if command -v gfortran >/dev/null 2>&1; then $(MAKE) --no-print-directory $(VENV)/.installed-bench-lsoda; \
 	else echo "No gfortran: the compiled LSODA (numbalsoda) is left out of the comparison."; fi
 	@for script in benchmarks/*.py; do \
-		case "$$script" in benchmarks/_*|"benchmarks/*.py") continue ;; esac; \
+		case "$$script" in benchmarks/_*|benchmarks/aims.py|"benchmarks/*.py") continue ;; esac; \
 		echo "== $$script"; $(PY) "$$script" $(ARGS) || exit 1; \
 	done
+	@$(PY) benchmarks/aims.py
 
 oldest: $(OLDEST)/.installed ## contract tests on the oldest Python at hand and the lowest supported versions
 	@# As XLA compiles by default: `make test` turns its optimisation down to save time.

@@ -12,7 +12,10 @@ import jax
 import numpy as np
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("sciml_jax", "jax", "jaxlib", "diffrax", "equinox", "numpy", "scipy", "numba", "numbalsoda")
+PACKAGES = (
+    *("sciml_jax", "jax", "jaxlib", "diffrax", "equinox", "gradsolve", "warp-lang", "numpy", "scipy", "numba"),
+    "numbalsoda",
+)
 
 
 def compile_timed(fn: Callable, *args):
@@ -36,6 +39,18 @@ def interleaved(calls: dict[str, Callable], rounds: int = 41) -> dict[str, float
             jax.block_until_ready(call())
             samples[name].append(time.perf_counter() - start)
     return {name: float(np.median(values)) for name, values in samples.items()}
+
+
+def timed(call, rounds: int = 3, warm: bool = True) -> float:
+    """Median seconds of a call; `warm`: once before, untimed."""
+    if warm:
+        jax.block_until_ready(call())
+    samples = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        jax.block_until_ready(call())
+        samples.append(time.perf_counter() - start)
+    return float(np.median(samples))
 
 
 def relative_error(value, reference) -> float:

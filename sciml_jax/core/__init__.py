@@ -6,6 +6,7 @@
 - `tree`: what is traced and what is static; descriptions for messages.
 - `checks`: messages for wrong input.
 - `checkpoint`: atomic saving of pytrees without pickle.
+- `xla_cpu`: an opt-in compiler option for loops on CPUs.
 """
 
 from .callables import Function as Function
@@ -14,3 +15,4 @@ from .method import AbstractMethod as AbstractMethod
 from .method import AbstractSolution as AbstractSolution
 from .status import SolveError as SolveError
 from .status import Status as Status
+from .xla_cpu import enable_fast_cpu_loops as enable_fast_cpu_loops

@@ -9,7 +9,7 @@ import contextlib
 import dis
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import equinox as eqx
@@ -76,24 +76,50 @@ def captured_values(*callables: Any) -> tuple:
     of returning the old numbers. Numbers and small NumPy arrays are compared by value, everything else by identity:
     attributes of objects and entries of lists are not looked into.
     """
-    seen: set[int] = set()
     found: list = []
-    stack = [held.function if isinstance(held, Function) else held for held in callables]
+    for value in _reachable(*callables):
+        if isinstance(value, (bool, int, float, complex, str, type(None))):
+            found.append((type(value), value))
+        elif isinstance(value, np.ndarray) and value.size <= SMALL_ARRAY and value.dtype != object:
+            found.append((value.shape, value.dtype.str, value.tobytes()))
+        else:
+            found.append(_Identity(value))
+    return tuple(found)
+
+
+def held_values(*callables: Any) -> list:
+    """Objects that plain functions read from outside: their closures, globals, and those of functions that they name.
+
+    Decorated functions (`functools.wraps`, `jax.jit`) are looked through at the first level.
+    """
+    plain = [held.function if isinstance(held, Function) else held for held in callables]
+    return list(_reachable(*(inspect.unwrap(function) for function in plain)))
+
+
+def _reachable(*callables: Any) -> Iterator[Any]:
+    """The functions among `callables` and what they read, each object once; numbers each time that they appear."""
+    seen: set[int] = set()
+    stack = [function for held in callables for function in _plain_functions(held)]
     while stack:
         value = stack.pop()
         if id(value) in seen and not isinstance(value, (bool, int, float, complex, str, np.ndarray)):
             continue
         seen.add(id(value))
-        if isinstance(value, (bool, int, float, complex, str, type(None))):
-            found.append((type(value), value))
-        elif isinstance(value, np.ndarray) and value.size <= SMALL_ARRAY and value.dtype != object:
-            found.append((value.shape, value.dtype.str, value.tobytes()))
-        elif inspect.isfunction(value):
-            found.append(_Identity(value))
+        yield value
+        if inspect.isfunction(value):
             stack.extend(_reads(value))
-        else:
-            found.append(_Identity(value))
-    return tuple(found)
+
+
+def _plain_functions(held: Any) -> list:
+    """The plain functions in a callable: a module or a `Partial` is compared by its structure, not by its identity."""
+    if isinstance(held, Function):
+        return [held.function]
+    if not isinstance(held, (eqx.Module, jax.tree_util.Partial)):
+        return [held]
+    leaves = jax.tree_util.tree_leaves(held, is_leaf=lambda leaf: isinstance(leaf, Function))
+    inside = [leaf.function if isinstance(leaf, Function) else leaf for leaf in leaves]
+    own = held.func if isinstance(held, jax.tree_util.Partial) else type(held).__call__
+    return [function for function in (*inside, inspect.unwrap(own)) if inspect.isfunction(function)]
 
 
 def _reads(function: Any) -> list:
@@ -118,8 +144,7 @@ def _written_names(code: Any) -> frozenset[str]:
 
 def closes_over_tracer(*callables: Any) -> bool:
     """Whether any plain function among `callables` has a traced value in its closure."""
-    for held in callables:
-        function = held.function if isinstance(held, Function) else held
+    for function in (function for held in callables for function in _plain_functions(held)):
         for cell in getattr(function, "__closure__", None) or ():
             try:
                 leaves = jax.tree_util.tree_leaves(cell.cell_contents)

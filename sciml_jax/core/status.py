@@ -3,6 +3,7 @@
 import enum
 
 _MESSAGES = {
+    -1: "the integration goes on: it has not reached the end yet. Call `sj.step` again.",
     0: "the solve reached the end.",
     1: "a terminal event stopped the solve; `y1` is the state at the event.",
     2: "the maximum number of steps was reached before the end. Increase `max_steps`, loosen `rtol`/`atol`, or, if "
@@ -26,9 +27,11 @@ _MESSAGES = {
 class Status(enum.IntEnum):
     """Outcome of a solve. `str(sj.Status(int(code)))` says what happened and what to do.
 
-    `SUCCESS` and `EVENT` are successes; everything else is a failure, for which unreached outputs hold NaN.
+    `SUCCESS` and `EVENT` are successes; everything else is a failure, for which unreached outputs hold NaN. `RUNNING`
+    occurs only between the steps of the stepping interface, `sj.step`.
     """
 
+    RUNNING = -1
     SUCCESS = 0
     EVENT = 1
     MAX_STEPS = 2

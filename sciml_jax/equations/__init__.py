@@ -1,19 +1,50 @@
 """State an equation and solve it.
 
-- `problem`: `ODEProblem`. `solve`: the front door. `solution`: `Solution`, `Stats`. `saveat`: `SaveAt`.
-- `methods/`: one file per method. `controllers/`: step sizes. `adjoint`: how derivatives are computed.
+- `problem`: `ODEProblem`. `second_order`: `SecondOrderProblem`. `hamiltonian`: `HamiltonianProblem`; `derived_field`
+  makes the vector fields of both.
+- `solve`: the front door. `solution`: `Solution`, `Stats`. `saveat`: `SaveAt`.
+- `methods/`: one file per method. `controllers/`: step sizes. `adjoints/`: how derivatives are computed.
+- `steady_state/`: `SteadyStateProblem` and its methods.
 - `engine/`: the native integrator behind the one-step methods.
-- `diffrax_backend`: solving through any Diffrax solver.
+- `diffrax_backend`: solving through any Diffrax solver. `as_diffrax`: our methods in Diffrax.
+- `stepping`: `init` and `step`, for loops that a user drives.
 """
 
-from .adjoint import Replay as Replay
+from .adjoints import AbstractAdjoint as AbstractAdjoint
+from .adjoints import Backsolve as Backsolve
+from .adjoints import Checkpointed as Checkpointed
+from .adjoints import ForwardSensitivity as ForwardSensitivity
+from .adjoints import Gauss as Gauss
+from .adjoints import ImplicitAdjoint as ImplicitAdjoint
+from .adjoints import Interpolating as Interpolating
+from .adjoints import Replay as Replay
+from .as_diffrax import as_diffrax as as_diffrax
 from .controllers import FixedStep as FixedStep
 from .controllers import PIDController as PIDController
+from .hamiltonian import HamiltonianProblem as HamiltonianProblem
+from .methods import (
+    ABM as ABM,
+)
 from .methods import (
     RK4 as RK4,
 )
 from .methods import (
+    RKC as RKC,
+)
+from .methods import (
+    SSPRK33 as SSPRK33,
+)
+from .methods import (
+    VCABM as VCABM,
+)
+from .methods import (
     AbstractOneStepMethod as AbstractOneStepMethod,
+)
+from .methods import (
+    AdamsBashforth as AdamsBashforth,
+)
+from .methods import (
+    AutoSwitch as AutoSwitch,
 )
 from .methods import (
     Bosh3 as Bosh3,
@@ -22,20 +53,63 @@ from .methods import (
     Dopri5 as Dopri5,
 )
 from .methods import (
+    Dopri8 as Dopri8,
+)
+from .methods import (
     Euler as Euler,
 )
 from .methods import (
     Heun as Heun,
 )
 from .methods import (
+    KahanLi8 as KahanLi8,
+)
+from .methods import (
+    Midpoint as Midpoint,
+)
+from .methods import (
+    Ralston as Ralston,
+)
+from .methods import (
     Rodas5P as Rodas5P,
+)
+from .methods import (
+    SymplecticEuler as SymplecticEuler,
 )
 from .methods import (
     Tsit5 as Tsit5,
 )
+from .methods import (
+    VelocityVerlet as VelocityVerlet,
+)
+from .methods import (
+    Vern6 as Vern6,
+)
+from .methods import (
+    Vern7 as Vern7,
+)
+from .methods import (
+    Vern8 as Vern8,
+)
+from .methods import (
+    Vern9 as Vern9,
+)
+from .methods import (
+    Yoshida4 as Yoshida4,
+)
+from .methods import (
+    Yoshida6 as Yoshida6,
+)
 from .problem import ODEProblem as ODEProblem
 from .saveat import SaveAt as SaveAt
+from .second_order import SecondOrderProblem as SecondOrderProblem
 from .solution import DenseOutput as DenseOutput
 from .solution import Solution as Solution
 from .solution import Stats as Stats
 from .solve import solve as solve
+from .steady_state import DynamicSS as DynamicSS
+from .steady_state import NewtonRaphson as NewtonRaphson
+from .steady_state import SteadyStateProblem as SteadyStateProblem
+from .stepping import SteppingState as SteppingState
+from .stepping import init as init
+from .stepping import step as step

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from ..core.checks import check_instance
 from ..core.method import AbstractMethod
 from ..core.status import Status
+from ..numerics.tabulated import interpolants
 from .controllers import FixedStep, PIDController
 from .engine.system import check_vector_field
 from .options import check_options, default_tolerances, pull_in_save_times, raise_on_failure, time_dtype
@@ -156,9 +157,11 @@ def _controller(solver: Any, controller: Any, dt0: Any, rtol: Any, atol: Any, pr
             atol=defaults[1] if atol is None else atol,
             **{name: getattr(controller, name) for name in names},
         )
-    if controller.tstops is None:
+    knots = [held.knots for held in interpolants(problem.vector_field, problem.args) if held.tstops]
+    if not controller.is_adaptive or (controller.tstops is None and not knots):
         return native
-    return diffrax.ClipStepSizeController(native, step_ts=controller.tstops)
+    jumps = jnp.concatenate(knots).astype(time_dtype(problem)) if knots else None
+    return diffrax.ClipStepSizeController(native, step_ts=controller.tstops, jump_ts=jumps)
 
 
 def _solution(solution: Any, saveat: Any, bad_input: Any) -> Solution:

@@ -76,8 +76,8 @@ class ODEProblem(eqx.Module):
         self.sparsity = sparsity
 
     def default_method(self) -> Any:
-        """The method behind `method=None`: `Tsit5`, which says so in its status when the problem turns out stiff."""
+        """The method behind `method=None`: `AutoSwitch`, which changes to a stiff method where the problem is stiff."""
         # Methods name the problems that they solve, so they import this module.
-        from .methods.tsit5 import Tsit5
+        from .methods.auto_switch import AutoSwitch
 
-        return Tsit5(detect_stiffness=True)
+        return AutoSwitch()

@@ -48,7 +48,7 @@ def solve(
         An `ODEProblem`, or any problem that the method names in its `problem_types`.
     method
         A method object such as `sj.Tsit5()` or `sj.Rodas5P()`, or any `diffrax.AbstractSolver` instance. None takes the
-        problem's default.
+        problem's default; for an ODE `sj.AutoSwitch()`, which changes to a stiff method where the problem is stiff.
     saveat
         What to keep: an array of times, shape (T,), or an `sj.SaveAt`. None keeps the end only.
     rtol, atol
@@ -58,14 +58,16 @@ def solve(
         Size of the first step (positive whatever the direction). None chooses it; methods without an error estimate and
         `sj.FixedStep()` need it.
     max_steps
-        Bound on the attempted steps; also the length of the record that derivatives need. None means no bound, and no
-        reverse mode.
+        Bound on the attempted steps; also the length of the record that derivatives need. None means no bound;
+        derivatives then go through `sj.Checkpointed()`.
     controller
         `sj.PIDController(...)` or `sj.FixedStep()`.
     events
         Events; methods that do not know them refuse them.
     adjoint
-        How derivatives are computed, `sj.Replay()` by default.
+        How derivatives are computed: `sj.Replay()`, `sj.Checkpointed()`, `sj.Gauss()`, `sj.Interpolating()`,
+        `sj.Backsolve()`, `sj.ForwardSensitivity()`. None takes `Replay` where its record is of reasonable size and
+        `Checkpointed` elsewhere.
     key
         For random methods only: an integer seed or a PRNG key.
     on_failure
@@ -155,5 +157,6 @@ def _check_pair(problem: Any, method: AbstractMethod) -> None:
         raise TypeError(msg)
     if not isinstance(problem, method.problem_types):
         names = ", ".join(kind.__name__ for kind in method.problem_types)
-        msg = f"`{method.name}` solves {names}; got {type(problem).__name__}. Choose a method for that problem."
+        hint = getattr(method, "problem_hint", "Choose a method for that problem.")
+        msg = f"`{method.name}` solves {names}; got {type(problem).__name__}. {hint}"
         raise TypeError(msg)

@@ -10,7 +10,8 @@
 ==================== =====================================================================================
 
 Inside: ``step`` (the step both share), ``gradient_step`` (Optax), ``quasi_newton`` (Optimistix), ``objective`` (the
-loss as a function of the trained arrays), ``batches``, ``resume`` (the checkpoint of a run), ``progress``, ``checks``.
+loss as a function of the trained arrays), ``data_parallel`` (several devices), ``batches``, ``resume`` (the checkpoint
+of a run), ``progress``, ``checks``.
 """
 
 from .batches import Minibatches as Minibatches

@@ -10,10 +10,12 @@ import jax
 import jax.core
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import PyTree
 
 from .batches import HostBatches, check_batches
 from .checks import as_count
+from .data_parallel import DataParallel
 from .progress import progress_bar
 from .result import FitResult
 from .resume import Saver, run_identity
@@ -50,6 +52,7 @@ def fit(
     checkpoint: str | os.PathLike | None = None,
     checkpoint_every: int | None = None,
     resume: bool = True,
+    mesh: Mesh | None = None,
 ) -> FitResult:
     r"""Minimise ``loss_fn(params, batch, key)``: the scan of `run`, driven in compiled blocks from the host.
 
@@ -79,6 +82,14 @@ def fit(
         Steps between checkpoints; None: about a minute. One is written at the end and on Ctrl-C in any case.
     resume
         False: ignore and replace a checkpoint.
+    mesh
+        A `jax.sharding.Mesh`, of any shape, for data-parallel training: each device takes an equal part of every batch,
+        and loss, gradient and floating ``aux`` are averaged, once per evaluation. The losses are those of one device to
+        rounding, provided that ``loss_fn`` is an average over the samples (checked at the first step) and the batch
+        size a multiple of the number of devices. Every device gets the same ``key``: numbers that ``loss_fn`` draws per
+        sample repeat from device to device, so draw such numbers into the batch. If the devices belong to several
+        processes, all must make the same call with the same data; process 0 writes the checkpoint, which all must be
+        able to read.
 
     Returns
     -------
@@ -106,7 +117,7 @@ def fit(
     every = None if checkpoint_every is None else as_count(checkpoint_every, "checkpoint_every")
     size = None if block_size is None else as_count(block_size, "block_size")
     saver = Saver(checkpoint, every, run_identity(task, trainable, batches) if checkpoint is not None else {})
-    driver = _Driver(task, trainable, batches, size, saver)
+    driver = _Driver(task, trainable, batches, size, saver, mesh)
     if resume:
         driver.resume()
     ending = driver.drive(num_steps, progress)
@@ -116,15 +127,21 @@ def fit(
 class _Driver:
     """The host's side of one call of `fit`: the state, the history, and how many steps the next block takes."""
 
-    def __init__(self, task: Task, trainable: PyTree, batches: Any, size: int | None, saver: Saver):
-        self.task, self.saver = task, saver
+    def __init__(self, task: Task, trainable: PyTree, batches: Any, size: int | None, saver: Saver, mesh: Any):
+        self.saver = saver
         self.source = None if batches is None or callable(batches) else HostBatches(batches)
         self.batches = batches
         self.fixed = size is not None
         self.capacity = size or (_CAPACITY if self.source is None else _HOST_CAPACITY)
         self.pace = size or 1
-        self.state: TrainState = _start(task, trainable, batches if self.source is None else self.source.example())
+        example = batches if self.source is None else self.source.example()
+        self.parallel = None if mesh is None else DataParallel(mesh, task, trainable, example)
+        self.state: TrainState = self._place(_start(task, trainable, example))
+        self.task: Task = self._place(task)
         self.history = np.zeros((2, 0))
+
+    def _place(self, tree: Any) -> Any:
+        return tree if self.parallel is None else self.parallel.place(tree)
 
     def resume(self) -> None:
         """Go on from the checkpoint, if there is one."""
@@ -145,11 +162,17 @@ class _Driver:
                         break
                     step, status = int(self.state.step), int(self.state.status)
                     report(step, self.history[0, step - 1])
-                    self.saver.save(self.state, self.history)
+                    self._save()
             except KeyboardInterrupt:
                 ending = FitStatus.INTERRUPTED
-            self.saver.save(self.state, self.history, now=True)
+            self._save(now=True)
         return ending
+
+    def _save(self, *, now: bool = False) -> None:
+        if self.parallel is None or not self.parallel.spans_processes:
+            self.saver.save(self.state, self.history, now=now)
+        elif jax.process_index() == 0:  # one writer; all hold the same
+            self.saver.save(self.parallel.gather(self.state), self.history, now=now)
 
     def _one_block(self, step: int, num_steps: int) -> bool:
         """Take one block of steps; False when the batches have ended."""
@@ -163,22 +186,30 @@ class _Driver:
                 return False
         began = time.perf_counter()
         stop = jnp.asarray(step + count, jnp.int32)
-        state, *new = _block(self.task, batches, self.state, stop, self.capacity)
+        block = _block if self.parallel is None else self.parallel.block
+        state, *new = block(self.task, batches, self.state, stop, self.capacity)
         taken = int(state.step) - step
         self.history[:, step : step + taken] = [np.asarray(values)[:taken] for values in new]
+        if self.parallel is not None and step == 0:
+            self.parallel.check_first(self.history[0, 0])
         self.state = state  # last, so that Ctrl-C before this line leaves the block undone
         self._adapt(taken, time.perf_counter() - began)
         return True
 
     def _adapt(self, taken: int, seconds: float) -> None:
-        if not self.fixed:
+        if self.parallel is not None and self.parallel.spans_processes:
+            # Clocks differ between processes, and all must take the same blocks.
+            self.pace = self.pace if self.fixed else min(self.capacity, 4 * self.pace)
+        elif not self.fixed:
             aim = int(_SECONDS * taken / max(seconds, 1e-9))
             self.pace = max(1, min(self.capacity, aim, 4 * self.pace))
 
     def result(self, ending: FitStatus | None, validated: bool, began: float) -> FitResult:
         """The result of the call."""
-        trainable, aux, code = _finish(self.task, self.state)
-        frozen, best, step = self.task.objective.frozen, self.state.best, int(self.state.step)
+        state = self.state if self.parallel is None else self.parallel.gather(self.state)
+        task = self.task if self.parallel is None else self.parallel.gather(self.task)
+        trainable, aux, code = _finish(task, state)
+        frozen, best, step = task.objective.frozen, state.best, int(state.step)
         return FitResult(
             params=eqx.combine(trainable, frozen),
             best_params=None if best is None else eqx.combine(best.params, frozen),
@@ -187,7 +218,7 @@ class _Driver:
             val_losses=self.history[1, :step] if validated else None,
             status=FitStatus(int(code)) if ending is None else ending,
             num_steps=step,
-            opt_state=self.state.opt_state,
+            opt_state=state.opt_state,
             aux=aux,
             elapsed=time.perf_counter() - began,
         )

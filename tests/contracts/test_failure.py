@@ -133,9 +133,16 @@ def stiff(t, y, args):
     return -1e4 * (y - jnp.cos(t))
 
 
-def test_a_stiff_problem_without_a_method_says_that_it_is_stiff():
+def test_a_stiff_problem_without_a_method_is_solved_by_the_stiff_one():
+    sol = sj.solve(sj.ODEProblem(stiff, jnp.ones(1), 0.0, 10.0), max_steps=512)
+    np.testing.assert_allclose(sol.y1, np.cos(10.0), rtol=1e-3)
+    assert int(sol.stats.num_jacobian) > 0
+
+
+def test_a_stiff_problem_for_which_no_jacobian_is_asked_says_that_it_is_stiff():
+    # Too large for a dense Jacobian that nobody asked for.
     with pytest.raises(sj.SolveError, match="Rodas5P") as caught:
-        sj.solve(sj.ODEProblem(stiff, jnp.ones(1), 0.0, 10.0), max_steps=512)
+        sj.solve(sj.ODEProblem(stiff, jnp.ones(101), 0.0, 10.0), max_steps=512)
     assert caught.value.status is Status.STIFF
 
 

@@ -12,6 +12,9 @@ class TwinLinearisation:
         self.jacobian = jax.jacfwd(lambda y: field(t, y))(y)
         self.time_derivative = (jax.jacfwd(lambda t: field(t, y))(t),)
 
+    def size(self):
+        return jnp.max(jnp.sum(jnp.abs(self.jacobian), axis=1))
+
     def shifted_solver(self, shift):
         matrix = shift * jnp.eye(self.jacobian.shape[0]) - self.jacobian
         return lambda rhs: (jnp.linalg.solve(matrix, rhs[0]),)
@@ -26,6 +29,11 @@ class TwinSystem:
     def vector_field(self, t, y):
         return (self.field(t, y[0]),)
 
+    def norm(self, values, y, y1):
+        return jnp.sqrt(
+            jnp.mean(lax.stop_gradient(values[0] / (1e-9 + 1e-6 * jnp.maximum(abs(y[0]), abs(y1[0])))) ** 2)
+        )
+
     def linearise(self, t, y):
         return TwinLinearisation(self.field, t, y[0])
 
@@ -37,11 +45,13 @@ def twin_outputs(method, field, theta, num_steps):
     knots = t0 + (t1 - t0) / num_steps * jnp.arange(num_steps + 1)
     knots = knots.at[0].set(theta["t0"]).at[-1].set(theta["t1"])
 
-    def advance(y, ends):
-        step = method.step(system, ends[0], ends[1], (y,), None)
-        return step.y1[0], step.dense
+    def advance(carry, ends):
+        step = method.step(system, ends[0], ends[1], *carry)
+        return (step.y1, step.memory), method.complete(system, ends[0], ends[1], step.dense)
 
-    y1, pieces = lax.scan(advance, theta["y0"], (knots[:-1], knots[1:]))
+    y0 = (theta["y0"],)
+    memory = method.begin(system, knots[0], y0) if method.carries_memory else None
+    ((y1,), _), pieces = lax.scan(advance, (y0, memory), (knots[:-1], knots[1:]))
     rows = jnp.searchsorted(lax.stop_gradient(knots), lax.stop_gradient(theta["ts"])) - 1
 
     def at(time, row):

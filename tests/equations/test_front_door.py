@@ -112,7 +112,8 @@ def test_a_jacobian_that_is_given_is_used():
 def test_unbounded_steps_reach_what_bounded_ones_do(problem):
     bounded, free = sj.solve(problem, sj.Tsit5()), sj.solve(problem, sj.Tsit5(), max_steps=None)
     assert int(free.stats.num_steps) == int(bounded.stats.num_steps)
-    np.testing.assert_array_equal(free.y1, bounded.y1)
+    # Two programs, compiled differently: equal to rounding.
+    np.testing.assert_allclose(free.y1, bounded.y1, rtol=1e-13)
 
 
 def test_rodas5p_damps_what_is_infinitely_stiff():

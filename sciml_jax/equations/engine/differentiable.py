@@ -12,83 +12,155 @@ differentiates the system itself for higher orders through its matrix, which is 
 rows and is run only then.
 """
 
+import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.custom_derivatives import SymbolicZero
 
+from ...numerics.batching import batch_native, in_blocks
 from ...numerics.flatten import RealVector
 from ...numerics.loops import vary_like
-from .forward import State, integrate
+from ...numerics.one_kernel import can_be_one_kernel, undifferentiated_kernel
+from .loop import Lanes, One, integrate, integrate_unlinked
 from .operands import Operands, Settings
-from .record import Record, integrate_recorded
+from .record import Record, outputs_of
 from .replay import pull_back, push_forward
+from .replay_lanes import pull_lanes, push_lanes, record_lanes
 from .replay_row import Outputs
 from .unrolled import unrolled_outputs
+from .whole import axes_apart, outputs_apart, outputs_together, put_together, take_apart
+
+BLOCK = 64
+"""Lanes of a batch that run together on the CPU."""
 
 
 def differentiable_integration(plan: Any):
-    """`(operands, settings) -> (Outputs, info)`; derivatives with respect to `operands` only.
+    """`(operands, settings) -> (Outputs, info)` with everything whole; derivatives with respect to `operands` only.
 
     `info` is a tuple of floats (time reached, step size, counts, status) without derivatives: floats, because integer
     outputs of a custom rule would need tangents of a type that `shard_map`'s varying-axes check refuses.
     """
+    if plan.max_steps is None:
+        # Without a bound there is no record; forward mode goes through the loop itself.
+        return lambda operands, settings: _single(plan, operands, settings)
+    forward = batch_native(_kernel(plan, _single), _forward_lanes(plan))
+    recorder = batch_native(_kernel(plan, _recorded), lambda *args: _recorded_lanes(plan, *args))
 
     @jax.custom_jvp
     def plain(operands, settings):
-        return _split(integrate(plan, operands, settings))
+        return forward(operands, settings)
 
     @jax.custom_jvp
     def recorded(operands, settings):
-        state, record = integrate_recorded(plan)(operands, settings)
-        return *_split(state), record
+        return recorder(operands, settings)
 
-    @plain.defjvp
+    @functools.partial(plain.defjvp, symbolic_zeros=True)
     def plain_jvp(primals, tangents):
         operands, settings = primals
         outputs, info, record = recorded(operands, settings)
         moves = _linear_part(plan, operands, settings, record, tangents[0])
         return (outputs, info), (moves, _no_tangent(info))
 
-    @recorded.defjvp
+    @functools.partial(recorded.defjvp, symbolic_zeros=True)
     def recorded_jvp(primals, tangents):
         operands, settings = primals
         outputs, info, record = recorded(operands, settings)
         moves = _linear_part(plan, operands, settings, record, tangents[0])
         return (outputs, info, record), (moves, _no_tangent(info), _no_tangent(record))
 
-    if plan.max_steps is None:
-        # Without a bound there is no record; forward mode goes through the loop itself.
-        return lambda operands, settings: _split(integrate(plan, operands, settings))
     return plain
+
+
+def _single(plan, whole, settings):
+    operands = take_apart(plan, whole)
+    outputs, info = outputs_of(plan, One(), operands, settings, integrate(plan, One(), operands, settings))
+    return outputs_together(plan, outputs), info
+
+
+def _lanes(plan, size, axes, whole, settings, linked=True):
+    operands, over = take_apart(plan, whole, axes[0]), _over(plan, size, axes)
+    if linked or not plan.num_save:
+        run = integrate(plan, over, operands, settings)
+        run = run._replace(saved=tuple(jnp.moveaxis(leaf, 1, 0) for leaf in run.saved))
+    else:
+        run = integrate_unlinked(plan, over, operands, settings)
+    outputs, info = outputs_of(plan, over, operands, settings, run)
+    return jax.vmap(functools.partial(outputs_together, plan))(outputs), info
+
+
+def _over(plan, size, axes):
+    return Lanes(size, (axes_apart(plan, axes[0]), axes[1]))
+
+
+def _recorded(plan, whole, settings):
+    operands = take_apart(plan, whole)
+    run = integrate(plan, One(), operands, settings, record=True)
+    outputs, info = outputs_of(plan, One(), operands, settings, run)
+    record = Record(run.rows, num_rows=info[3], num_accepted=info[3], num_saved=info[4])
+    return outputs_together(plan, outputs), info, record
+
+
+def _recorded_lanes(plan, size, axes, whole, settings):
+    outputs, info = _forward_lanes(plan)(size, axes, whole, settings)
+    # Replaying a batch records it anew, so this record is computed only where something else asks for it.
+    rows, count = record_lanes(plan, _over(plan, size, axes), take_apart(plan, whole, axes[0]), settings)
+    rows = jax.tree_util.tree_map(lambda leaf: jnp.moveaxis(leaf, 1, 0), rows)
+    number = vary_like(jnp.broadcast_to(count.astype(info[3].dtype), (size,)), info[3])
+    return outputs, info, Record(rows, num_rows=number, num_accepted=info[3], num_saved=info[4])
+
+
+class Active:
+    """Which operands a derivative is taken with respect to; the others have no tangent and need no cotangent."""
+
+    def __init__(self, operands: Operands, tangents: Any):
+        leaves, self._treedef = jax.tree_util.tree_flatten(operands)
+        self._shapes = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves]
+        moves = self._treedef.flatten_up_to(tangents)
+        self._is_active = [not isinstance(move, SymbolicZero) for move in moves]
+
+    def chosen(self, tree: Any) -> list:
+        """The leaves of the active operands."""
+        pairs = zip(self._treedef.flatten_up_to(tree), self._is_active, strict=True)
+        return [leaf for leaf, active in pairs if active]
+
+    def all(self, chosen: Any) -> Operands:
+        """The operands' tangents, zero for those that are not active."""
+        zero = lambda shape: vary_like(jnp.zeros(shape.shape, shape.dtype), chosen)
+        supply = iter(chosen)
+        pairs = zip(self._shapes, self._is_active, strict=True)
+        leaves = [next(supply) if active else zero(shape) for shape, active in pairs]
+        return jax.tree_util.tree_unflatten(self._treedef, leaves)
 
 
 def _linear_part(plan: Any, operands: Operands, settings: Settings, record: Record, tangents: Operands) -> Outputs:
     record = lax.stop_gradient(record)
-    tangents = vary_like(tangents, operands, tangents, record)
-    inputs, outputs = RealVector(operands), RealVector(plan.empty_outputs(operands, settings))
+    active = Active(operands, tangents)
+    chosen = active.chosen(tangents)
+    chosen = vary_like(chosen, operands, chosen, record)
+    inputs = RealVector(chosen)
+    empty = lambda: outputs_together(plan, plan.empty_outputs(take_apart(plan, operands), settings))
+    outputs = RealVector(jax.eval_shape(empty))
     size = outputs.size
 
     # JAX traces the matrix twice, for itself and to transpose it; under jit the second time costs nothing.
     @jax.jit
     def unrolled_tangents(operands, settings, record, moves):
-        return jax.jvp(lambda op: unrolled_outputs(plan, op, settings, record), (operands,), (moves,))[1]
+        replay = lambda whole: outputs_together(plan, unrolled_outputs(plan, take_apart(plan, whole), settings, record))
+        return jax.jvp(replay, (operands,), (active.all(moves),))[1]
 
     def matvec(vector):
         image = unrolled_tangents(operands, settings, record, inputs.unpack(vector[size:]))
         return jnp.concatenate([vector[:size] - outputs.pack(image), vector[size:]])
 
-    def solve(_, rhs):
-        image = push_forward(plan)(operands, settings, record, inputs.unpack(rhs[size:]))
-        return jnp.concatenate([rhs[:size] + outputs.pack(image), rhs[size:]])
+    push, pull = _pushing(plan, active, inputs, outputs), _pulling(plan, active, inputs, outputs)
+    solve = lambda _, rhs: push(operands, settings, record, rhs)
+    transpose_solve = lambda _, rhs: pull(operands, settings, record, rhs)
 
-    def transpose_solve(_, rhs):
-        back = pull_back(plan)(operands, settings, record, outputs.unpack_cotangent(rhs[:size]))
-        return jnp.concatenate([rhs[:size], rhs[size:] + inputs.pack_cotangent(back)])
-
-    right = inputs.pack(tangents)
+    right = inputs.pack(chosen)
     zeros = vary_like(jnp.zeros(size, right.dtype), right)
     try:
         solved = lax.custom_linear_solve(matvec, jnp.concatenate([zeros, right]), solve, transpose_solve)
@@ -97,15 +169,99 @@ def _linear_part(plan: Any, operands: Operands, settings: Settings, record: Reco
             raise
         # A loop of unknown length in the vector field has a forward derivative but no transpose, and JAX transposes the
         # matrix at once. Forward mode needs no transpose; in reverse mode JAX then says that it is the loop.
-        return push_forward(plan, batch_aware=False)(operands, settings, record, tangents)
+        moves = take_apart(plan, active.all(chosen))
+        return outputs_together(plan, push_forward(plan, take_apart(plan, operands), settings, record, moves))
     return outputs.unpack(solved[:size])
 
 
-def _split(state: State) -> tuple[Outputs, tuple]:
-    outputs = Outputs(state.y, state.saved, state.stepped, state.pieces)
-    counts = (state.num_steps, state.num_accepted, state.cursor, state.status)
-    info = (state.t, state.h, *(count.astype(state.t.dtype) for count in counts), state.piece_ends)
-    return outputs, lax.stop_gradient(info)
+def _pushing(plan: Any, active: Any, inputs: RealVector, outputs: RealVector) -> Any:
+    """`(operands, settings, record, rhs) -> solution` of the linear system, for one and for many lanes."""
+    size = outputs.size
+
+    def single(whole, settings, record, rhs):
+        tangents = take_apart(plan, active.all(inputs.unpack(rhs[size:])))
+        image = push_forward(plan, take_apart(plan, whole), settings, record, tangents)
+        return jnp.concatenate([rhs[:size] + outputs.pack(outputs_together(plan, image)), rhs[size:]])
+
+    def many(number, axes, whole, settings, counts, rhs):
+        del counts
+        rhs = _with_lanes(number, axes[3], rhs)
+        tangents = jax.vmap(lambda rhs: take_apart(plan, active.all(inputs.unpack(rhs[size:]))))(rhs)
+        operands = take_apart(plan, whole, axes[0])
+        image = push_lanes(plan, _over(plan, number, axes), operands, settings, tangents, 0)
+        pack = lambda image: outputs.pack(outputs_together(plan, image))
+        return jax.vmap(lambda rhs, image: jnp.concatenate([rhs[:size] + pack(image), rhs[size:]]))(rhs, image)
+
+    return _for_record(single, many)
+
+
+def _pulling(plan: Any, active: Any, inputs: RealVector, outputs: RealVector) -> Any:
+    """The same for the transposed system."""
+    size = outputs.size
+
+    def cotangents_of(rhs):
+        return outputs_apart(plan, outputs.unpack_cotangent(rhs[:size]))
+
+    def add(rhs, back):
+        chosen = active.chosen(put_together(plan, back))
+        return jnp.concatenate([rhs[:size], rhs[size:] + inputs.pack_cotangent(chosen)])
+
+    def single(whole, settings, record, rhs):
+        return add(rhs, pull_back(plan, take_apart(plan, whole), settings, record, cotangents_of(rhs)))
+
+    def many(number, axes, whole, settings, counts, rhs):
+        rhs = _with_lanes(number, axes[3], rhs)
+        operands, cotangents = take_apart(plan, whole, axes[0]), jax.vmap(cotangents_of)(rhs)
+        over = _over(plan, number, axes)
+        return jax.vmap(add)(rhs, pull_lanes(plan, over, operands, settings, counts, cotangents, (axes[2], 0)))
+
+    return _for_record(single, many)
+
+
+def _for_record(single: Any, many: Any) -> Any:
+    """`single` for one record; `many` where every lane has its own, which is then not read but made anew."""
+
+    def lanes(number, axes, operands, settings, record, rhs):
+        if not _has_lanes(axes[2]):
+            return jax.vmap(single, axes, axis_size=number)(operands, settings, record, rhs)
+        counts, counts_axes = ((r.num_accepted, r.num_saved) for r in (record, axes[2]))
+        return _blocked(many)(number, (*axes[:2], counts_axes, axes[3]), operands, settings, counts, rhs)
+
+    return batch_native(undifferentiated_kernel(single), lanes)
+
+
+def _has_lanes(axes: Any) -> bool:
+    return any(axis == 0 for axis in jax.tree_util.tree_leaves(axes))
+
+
+def _with_lanes(number: int, axis: Any, value: Any) -> Any:
+    return value if axis == 0 else jnp.broadcast_to(value, (number, *value.shape))
+
+
+def _kernel(plan: Any, function: Any) -> Any:
+    return undifferentiated_kernel(lambda operands, settings: function(plan, operands, settings))
+
+
+def _forward_lanes(plan: Any) -> Any:
+    """Many lanes forwards: linked at the save times where that makes one kernel of them, else each for itself."""
+    alone = lambda number, axes, *args: _lanes(plan, number, axes, *args, linked=False)
+    return _blocked(lambda number, axes, *args: _lanes(plan, number, axes, *args), alone)
+
+
+def _blocked(lanes: Any, otherwise: Any = None) -> Any:
+    """Run lanes in blocks that stay in the cache, where each block is one kernel; otherwise all together."""
+
+    def call(number, axes, *args):
+        if not can_be_one_kernel(lambda *args: lanes(number, axes, *args), *args):
+            # A network, say: its matrix products want as many rows as there are.
+            return (otherwise or lanes)(number, axes, *args)
+
+        def kernel(count, *args):
+            return undifferentiated_kernel(lambda *args: lanes(count, axes, *args))(*args)
+
+        return in_blocks(kernel, number, axes, args, BLOCK)
+
+    return call
 
 
 def _no_tangent(tree: Any) -> Any:

@@ -7,12 +7,13 @@ import jax.numpy as jnp
 from jax import lax
 
 from ...core.status import Status
-from ...numerics.loops import vary_like, while_loop
+from ...numerics.loops import vary_like
+from ...numerics.search import count_passed
 from ..controllers.pid import log_norm
 from .initial_step import initial_step
 from .norms import error_norm
-from .operands import Operands, Settings
-from .saving import save_step, save_times, write
+from .operands import Operands, Settings, is_stop
+from .saving import save_step, write
 
 RUNNING = -1
 """Status of an integration that goes on."""
@@ -23,20 +24,20 @@ class State(NamedTuple):
 
     t: Any
     y: tuple
-    f0: tuple | None
-    """The vector field at (t, y), for methods that hand it on."""
+    carried: Any
+    """The vector field at (t, y) for methods that hand it on, the memory of a method that has one, or None."""
     h: Any
     """Size of the next step (positive)."""
     previous: Any
     """Logarithm of the last accepted step's error norm, and of the one before."""
     before_previous: Any
-    cursor: Any
-    """Index of the next time to save."""
     num_steps: Any
     num_accepted: Any
     status: Any
-    saved: tuple
-    """Values at the save times, leading axis K."""
+    work: Any
+    """Evaluations of the vector field and of the Jacobian, for methods that count them; or None."""
+    last: Any
+    """Beginning and interpolant of the last accepted step, where times are saved; or None."""
     stepped: tuple
     """Values saved after every k-th step, leading axis max_steps // k."""
     pieces: Any
@@ -51,14 +52,17 @@ class Row(NamedTuple):
     ta: Any
     tb: Any
     y: tuple
+    memory: Any
+    """The memory at `ta`, for methods that have one."""
 
 
 def start(plan: Any, operands: Operands, settings: Settings) -> State:
     """The state before the first step."""
-    system = plan.system.bind(operands.theta, settings.consts)
+    system = plan.bind(operands.theta, settings)
     t0, t1, y0 = operands.t0, operands.t1, operands.y0
     needs_guess = plan.needs_guess
     f0: Any = system.vector_field(t0, y0) if plan.carries_f0 or needs_guess else None
+    carried = plan.method.begin(system, t0, y0) if plan.has_memory else (f0 if plan.carries_f0 else None)
     h = settings.dt0
     if needs_guess:
         guess = initial_step(system, t0, t1, y0, f0, settings.rtol, settings.atol, plan.method.error_order)
@@ -73,19 +77,27 @@ def start(plan: Any, operands: Operands, settings: Settings) -> State:
     status = jnp.where(bad, Status.BAD_INPUT, jnp.where(healthy, RUNNING, Status.NON_FINITE))
     zero = jnp.zeros((), jnp.int32)
     log_one = jnp.zeros((), jnp.float32)
-    saved, stepped, pieces, ends = plan.empty_buffers(operands, settings)
+    stepped, pieces, ends = plan.empty_buffers(operands, settings)
+    last = None
+    if plan.num_save:
+        last = (
+            t0,
+            jax.tree_util.tree_map(
+                lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), plan.dense_shape(operands, settings, complete=False)
+            ),
+        )
     state = State(
         t=t0,
         y=y0,
-        f0=f0 if plan.carries_f0 else None,
+        carried=carried,
         h=lax.stop_gradient(h),
         previous=log_one,
         before_previous=log_one,
-        cursor=zero,
         num_steps=zero,
         num_accepted=zero,
         status=status.astype(jnp.int32),
-        saved=saved,
+        work=(jnp.zeros_like(t0), jnp.zeros_like(t0)) if plan.method.counts_work else None,
+        last=last,
         stepped=stepped,
         pieces=pieces,
         piece_ends=ends,
@@ -95,7 +107,7 @@ def start(plan: Any, operands: Operands, settings: Settings) -> State:
 
 def attempt(plan: Any, operands: Operands, settings: Settings, state: State) -> tuple[State, Row]:
     """One attempted step. Must only be called while `state.status` is RUNNING."""
-    system = plan.system.bind(operands.theta, settings.consts)
+    system = plan.bind(operands.theta, settings)
     direction = jnp.sign(lax.stop_gradient(operands.t1 - operands.t0))
     target, is_end = _next_stop(operands, state)
     h, ta = state.h, state.t
@@ -103,32 +115,41 @@ def attempt(plan: Any, operands: Operands, settings: Settings, state: State) -> 
     # A step that would leave a sliver of less than a hundredth is stretched to end on the target exactly.
     lands = 1.01 * h >= remaining
     tb = jnp.where(lands, target, ta + direction * h)
-    step = plan.method.step(plan.inside(system, ta, tb), ta, tb, state.y, state.f0)
+    inside, carried = plan.inside(system, ta, tb), state.carried
+    if plan.max_steps is not None:
+        # Without a bound, derivatives go through this loop itself.
+        inside = inside.running_forward()
+    if plan.restarts:
+        carried = plan.restarted(inside, ta, state.y, carried, jnp.any(is_stop(operands, ta)))
+    step = plan.method.step(inside, ta, tb, state.y, carried)
     accepted, next_h, log_error, status = _judge(plan, operands, settings, state, step, ta, tb, lands)
-    row = Row(ta, tb, state.y)
+    row = Row(ta, tb, state.y, carried if plan.has_memory else None)
 
     done = accepted & lands & is_end
     status = jnp.where(done, jnp.int32(Status.SUCCESS), status)
     choose = lambda new, old: jax.tree_util.tree_map(lambda a, b: jnp.where(accepted, a, b), new, old)  # noqa: E731
-    saved, cursor = save_times(plan, system, operands, state, step, ta, tb, accepted)
+    handed_on = step.f1 if plan.carries_f0 else None
+    kept = carried
+    if plan.has_memory:
+        handed_on, kept = step.memory, carried if step.retry is None else step.retry
+    pieces = state.pieces
+    if plan.dense:
+        dense = plan.method.complete(inside, ta, tb, step.dense)
+        pieces = jax.tree_util.tree_map(lambda b, piece: write(b, piece, state.num_accepted), state.pieces, dense)
     state = State(
         t=jnp.where(accepted, tb, ta),
         y=choose(step.y1, state.y),
-        f0=choose(step.f1, state.f0) if plan.carries_f0 else None,
+        carried=choose(handed_on, kept),
         h=next_h,
         previous=jnp.where(accepted, log_error, state.previous),
         before_previous=jnp.where(accepted, state.previous, state.before_previous),
-        cursor=cursor,
         num_steps=state.num_steps + 1,
         num_accepted=state.num_accepted + accepted.astype(jnp.int32),
         status=status,
-        saved=saved,
+        work=jax.tree_util.tree_map(jnp.add, state.work, step.work) if plan.method.counts_work else None,
+        last=choose((ta, step.dense), state.last) if plan.num_save else None,
         stepped=save_step(plan, system, state, step, tb, accepted),
-        pieces=jax.tree_util.tree_map(
-            lambda buffer, piece: write(buffer, piece, state.num_accepted), state.pieces, step.dense
-        )
-        if plan.dense
-        else state.pieces,
+        pieces=pieces,
         piece_ends=write(state.piece_ends, jnp.stack([ta, tb]), state.num_accepted) if plan.dense else state.piece_ends,
     )
     return state, row
@@ -144,18 +165,6 @@ def finish(plan: Any, operands: Operands, settings: Settings, state: State) -> S
     return state._replace(status=status)
 
 
-def integrate(plan: Any, operands: Operands, settings: Settings) -> State:
-    """Run the loop to its end, without a record."""
-    init = start(plan, operands, settings)
-
-    def going(state: State):
-        running = state.status == RUNNING
-        return running if plan.max_steps is None else running & (state.num_steps < plan.max_steps)
-
-    final = while_loop(going, lambda state: attempt(plan, operands, settings, state)[0], init, operands, settings)
-    return finish(plan, operands, settings, final)
-
-
 def _next_stop(operands, state):
     """The next time to step on exactly, and whether it is the end."""
     if operands.tstops is None:
@@ -163,7 +172,7 @@ def _next_stop(operands, state):
     # Stops come sorted; those behind t0 or beyond t1 are passed over.
     num_stops = operands.tstops.shape[0]
     direction = jnp.sign(operands.t1 - operands.t0)
-    index = jnp.sum(direction * operands.tstops <= direction * state.t)
+    index = count_passed(operands.tstops, state.t, direction)
     stop = operands.tstops[jnp.minimum(index, num_stops - 1)]
     is_end = (index >= num_stops) | (direction * stop >= direction * operands.t1)
     return jnp.where(is_end, operands.t1, stop), is_end
@@ -174,13 +183,18 @@ def _judge(plan, operands, settings, state, step, ta, tb, lands):
     healthy = jnp.array(True)
     if plan.controller_is_adaptive:
         controller = settings.controller
+        order = (
+            plan.method.error_order
+            if step.error_order is None
+            else lax.stop_gradient(step.error_order).astype(jnp.float32)
+        )
         squared = lax.stop_gradient(error_norm(step.error, state.y, step.y1, settings.rtol, settings.atol))
         accepted = squared <= 1.0
         healthy = jnp.isfinite(squared)
         log_error = log_norm(squared)
-        factor = controller.factor(
-            log_error, state.previous, state.before_previous, accepted, plan.method.error_order
-        ).astype(state.h.dtype)
+        factor = controller.factor(log_error, state.previous, state.before_previous, accepted, order).astype(
+            state.h.dtype
+        )
         factor = jnp.where(healthy, factor, controller.factormin)
         # The size actually tried, where it was shortened to land on a target, says nothing about growth.
         tried = lax.stop_gradient(jnp.abs(tb - ta))
@@ -208,9 +222,9 @@ def _is_stiff(plan, operands, settings, state):
     at the edge of the stability region (about 3); where accuracy limits it, `h |lambda|` is well below. A difference,
     because the vector field need not have a forward derivative.
     """
-    system = plan.system.bind(operands.theta, settings.consts)
+    system = plan.bind(operands.theta, settings)
     tb = state.t + jnp.sign(operands.t1 - operands.t0) * state.h
-    error = plan.method.step(system, state.t, tb, state.y, None).error
+    error = plan.method.step(system, state.t, tb, state.y, state.carried).error
     eps = jnp.sqrt(jnp.finfo(state.y[0].dtype).eps)
     shift = eps * jnp.maximum(_size(state.y), jnp.finfo(state.y[0].dtype).tiny) / _size(error)
     moved = tuple(y + (shift * e).astype(y.dtype) for y, e in zip(state.y, error, strict=True))

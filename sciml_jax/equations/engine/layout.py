@@ -22,6 +22,12 @@ class Layout:
         self.shapes = tuple((tuple(leaf.shape), jnp.dtype(leaf.dtype)) for leaf in leaves)
         self.components = components
 
+    @property
+    def shape(self) -> Any:
+        """The pytree's shapes and dtypes."""
+        leaves = [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in self.shapes]
+        return jax.tree_util.tree_unflatten(self.treedef, leaves)
+
     def split(self, tree: Any) -> tuple:
         """The pytree as the engine's tuple."""
         leaves = jax.tree_util.tree_leaves(tree)

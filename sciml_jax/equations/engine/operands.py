@@ -35,3 +35,9 @@ class Settings(NamedTuple):
     """The controller, with its gains as arrays."""
     bad_input: Any
     """Whether an invalid value was found while tracing."""
+
+
+def is_stop(operands: Operands, time: Any) -> Any:
+    """Which stops a step's end sits on; a stop on t0 or t1 is not one."""
+    stops = operands.tstops
+    return (stops == time) & (stops != operands.t0) & (stops != operands.t1)

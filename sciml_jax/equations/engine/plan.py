@@ -1,5 +1,7 @@
 """What is fixed when an integration is traced: the method, the functions, and the sizes of all buffers."""
 
+import copy
+import functools
 from typing import Any
 
 import jax
@@ -35,51 +37,100 @@ class Plan:
         self.save_every = save_every
         self.dense = dense
         self.has_stops = has_stops
+        self.has_memory = method.carries_memory
+        self.restarts = method.carries_memory and method.memory_restarts and has_stops
         # Over a discontinuity the last evaluation of a step is not the first one of the next.
-        self.carries_f0 = method.carries_f0 and not has_stops
+        self.carries_f0 = method.carries_f0 and not has_stops and not self.has_memory
         self.detects_stiffness = getattr(method, "detect_stiffness", False) and max_steps is not None
+        self._traced: dict = {}
         # Traced once and differentiated once for all its uses; XLA inlines the call.
         self.replayed_step = jax.jit(self._step)
-        """`(theta, consts, ta, tb, y) -> (y1, dense)`: one accepted step, recomputed from its beginning."""
+        """`(theta, settings, ta, tb, y, memory, restarts) -> (y1, dense, memory)`: one accepted step, recomputed."""
 
-    def _step(self, theta: tuple, consts: tuple, ta: Any, tb: Any, y: tuple) -> tuple:
-        step = self.method.step(self.inside(self.system.bind(theta, consts), ta, tb), ta, tb, y, None)
-        return step.y1, step.dense
+    def traced_once(self, function: Any) -> Any:
+        """`function(plan, *arrays)` for this plan, traced once for all its uses; XLA inlines the call."""
+        if function not in self._traced:
+            self._traced[function] = jax.jit(functools.partial(function, self))
+        return self._traced[function]
+
+    @functools.cached_property
+    def bare(self) -> "Plan":
+        """The same integration without anything to save."""
+        plan = copy.copy(self)
+        plan.num_save, plan.save_every, plan.dense = 0, None, False
+        plan._traced = {}
+        return plan
+
+    def _step(self, theta: tuple, settings: Settings, ta: Any, tb: Any, y: tuple, memory: Any, restarts: Any) -> tuple:
+        system = self.inside(self.bind(theta, settings), ta, tb)
+        if self.restarts:
+            memory = self.restarted(system, ta, y, memory, restarts)
+        step = self.method.step(system, ta, tb, y, memory)
+        dense = step.dense
+        if self.num_save or self.dense:
+            dense = self.method.complete(system, ta, tb, dense)
+        return step.y1, dense, step.memory if self.has_memory else None
+
+    def bind(self, theta: tuple, settings: Settings) -> Any:
+        """The system with its operands filled in."""
+        return self.system.bind(theta, settings.consts, settings.rtol, settings.atol)
+
+    def restarted(self, system: Any, ta: Any, y: tuple, memory: Any, restarts: Any) -> Any:
+        """The memory for a step from `ta`: a new one where `restarts`, which is after a discontinuity."""
+        fresh = self.method.begin(system, ta, y)
+        return jax.tree_util.tree_map(lambda new, old: jnp.where(restarts, new, old), fresh, memory)
 
     def inside(self, system: Any, ta: Any, tb: Any) -> Any:
         """The bound system as a step from `ta` to `tb` should see it."""
         return system.within(ta, tb) if self.has_stops else system
 
-    def evaluations(self, num_steps: Any) -> Any:
-        """Evaluations of the vector field in a solve of `num_steps` attempts."""
+    def work(self, num_steps: Any, counted: Any) -> tuple[Any, Any]:
+        """Evaluations of the vector field and of the Jacobian in a solve of `num_steps` attempts."""
         # A guess of the first step needs f(t0, y0) and one more; the former is also what is handed on.
         before = int(self.carries_f0 or self.needs_guess) + int(self.needs_guess)
+        if counted is not None:
+            evaluations, jacobians = (jnp.asarray(n, jnp.int32) for n in counted)
+            return evaluations + before, jacobians
         repeated = int(self.method.carries_f0 and not self.carries_f0)
-        return before + (self.method.evaluations_per_step + repeated) * num_steps
+        evaluations = before + (self.method.evaluations_per_step + repeated) * num_steps
+        return evaluations, num_steps if self.method.is_implicit else jnp.zeros_like(num_steps)
+
+    def dense_shape(self, operands: Operands, settings: Settings, complete: bool) -> Any:
+        """Shapes of a step's data for the interpolant, as the step leaves it or completed."""
+
+        def dense():
+            system, t0, y0 = self.bind(operands.theta, settings), operands.t0, operands.y0
+            step = self.method.step(system, t0, t0, y0, self.method.begin(system, t0, y0) if self.has_memory else None)
+            return self.method.complete(system, t0, t0, step.dense) if complete else step.dense
+
+        return jax.eval_shape(dense)
+
+    def empty_saved(self, operands: Operands, settings: Settings, lead: tuple = ()) -> tuple:
+        """Buffers of NaN for the save times, shapes (K, *lead, ...)."""
+        observed = jax.eval_shape(self._observed, operands, settings)
+        return tuple(_nan((self.num_save, *lead), leaf) for leaf in observed) if self.num_save else ()
 
     def empty_buffers(self, operands: Operands, settings: Settings) -> tuple:
-        """Buffers for save times, saved steps, interpolants and their times, filled with NaN."""
-        t0, y0 = operands.t0, operands.y0
-        observed = jax.eval_shape(lambda: self.system.bind(operands.theta, settings.consts).observe(t0, y0))
-        saved = tuple(_nan(self.num_save, leaf) for leaf in observed) if self.num_save else ()
+        """Buffers for saved steps (NaN), interpolants and their times."""
+        t0 = operands.t0
         stepped, pieces, ends = (), (), ()
         if self.save_every is not None:
-            stepped = tuple(_nan(self.max_steps // self.save_every, leaf) for leaf in (*observed, t0))
+            observed = jax.eval_shape(self._observed, operands, settings)
+            stepped = tuple(_nan((self.max_steps // self.save_every,), leaf) for leaf in (*observed, t0))
         if self.dense:
-            step = jax.eval_shape(
-                lambda: self.method.step(self.system.bind(operands.theta, settings.consts), t0, t0, y0, None)
-            )
-            pieces = jax.tree_util.tree_map(
-                lambda leaf: jnp.zeros((self.max_steps, *leaf.shape), leaf.dtype), step.dense
-            )
+            shape = self.dense_shape(operands, settings, complete=True)
+            pieces = jax.tree_util.tree_map(lambda leaf: jnp.zeros((self.max_steps, *leaf.shape), leaf.dtype), shape)
             ends = jnp.zeros((self.max_steps, 2), t0.dtype)
-        return saved, stepped, pieces, ends
+        return stepped, pieces, ends
+
+    def _observed(self, operands, settings):
+        return self.bind(operands.theta, settings).observe(operands.t0, operands.y0)
 
     def empty_outputs(self, operands: Operands, settings: Settings) -> Outputs:
         """Outputs of the right shapes, before anything is reached."""
-        saved, stepped, pieces, _ = self.empty_buffers(operands, settings)
-        return Outputs(operands.y0, saved, stepped, pieces)
+        stepped, pieces, _ = self.empty_buffers(operands, settings)
+        return Outputs(operands.y0, self.empty_saved(operands, settings), stepped, pieces)
 
 
-def _nan(length: int, leaf: Any) -> Any:
-    return jnp.full((length, *leaf.shape), jnp.nan, leaf.dtype)
+def _nan(lead: tuple, leaf: Any) -> Any:
+    return jnp.full((*lead, *leaf.shape), jnp.nan, leaf.dtype)

@@ -3,97 +3,85 @@
 The derivative of the discrete solution: `y_(n+1) = Phi(t_n, t_(n+1), y_n, theta)` with the times frozen, except that
 the first step begins at `t0` and the last one ends at `t1`. Tangents are pushed forward, cotangents pulled back, by
 loops over the recorded rows that recompute each step; only the states are stored. What one row does is in
-`replay_row.py`; here are the loops, for one integration and for a batch.
+`replay_row.py`; here are the loops over a record, and in `replay_lanes.py` those of a batch.
 """
 
-import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.custom_batching import custom_vmap
 
 from ...numerics.loops import while_loop
+from .operands import Operands, Settings
+from .record import Record
 from .replay_row import Outputs, Pulled, Pushed, pull_row, push_row
 
 
-def push_forward(plan: Any, batch_aware: bool = True) -> Any:
-    """`(operands, settings, record, tangents) -> tangents of the Outputs`; one loop for all lanes under `vmap`.
-
-    Without `batch_aware` it is plain JAX, which `vmap` and derivatives see through.
-    """
-
-    def start(operands, settings, counts, tangents):
-        del counts
-        buffers = jax.tree_util.tree_map(jnp.zeros_like, plan.empty_outputs(operands, settings))
-        zero = jnp.int32(0)
-        return Pushed(tangents.y0, zero, zero, buffers.saved, buffers.stepped, buffers.pieces)
-
-    def finish(carry):
-        return Outputs(carry.dy, carry.saved, carry.stepped, carry.pieces)
-
-    return _replay(start, functools.partial(push_row, plan), finish, reverse=False, batch_aware=batch_aware)
+def push_forward(plan: Any, operands: Operands, settings: Settings, record: Record, tangents: Operands) -> Outputs:
+    """Tangents of the outputs from tangents of the operands."""
+    step = lambda row, carry: push_row(plan, True, operands, settings, tangents, row, carry)
+    init = pushed_at_start(plan, operands, settings, tangents)
+    return pushed_to_end(over_rows(step, init, record.rows, record.num_rows, False, (operands, settings, tangents)))
 
 
-def pull_back(plan: Any) -> Any:
-    """`(operands, settings, record, cotangents) -> cotangents of the Operands`; one loop for all lanes under `vmap`."""
-
-    def start(operands, settings, counts, cotangents):
-        del settings
-        zeros = jax.tree_util.tree_map(jnp.zeros_like, operands)
-        num_accepted, num_saved = (count.astype(jnp.int32) for count in counts)
-        return Pulled(cotangents.y, num_accepted, num_saved, zeros)
-
-    def finish(carry):
-        y0 = jax.tree_util.tree_map(jnp.add, carry.total.y0, carry.ct_y)
-        return carry.total._replace(y0=y0)
-
-    return _replay(start, functools.partial(pull_row, plan), finish, reverse=True)
+def pull_back(plan: Any, operands: Operands, settings: Settings, record: Record, cotangents: Outputs) -> Operands:
+    """Cotangents of the operands from cotangents of the outputs."""
+    step = lambda row, carry: pull_row(plan, True, operands, settings, cotangents, row, carry)
+    init = pulled_at_end(plan, operands, settings, cotangents, record.num_accepted, record.num_saved)
+    final = over_rows(step, init, record.rows, record.num_rows, True, (operands, settings, cotangents))
+    return pulled_to_start(plan, operands, settings, final)
 
 
-def _replay(start: Any, advance: Any, finish: Any, reverse: bool, batch_aware: bool = True) -> Any:
-    def single(operands, settings, record, moves):
-        init = start(operands, settings, (record.num_accepted, record.num_saved), moves)
-        step = lambda row, carry: advance(True, operands, settings, moves, row, carry)
-        return finish(_over_rows(step, init, record, reverse, (operands, settings, moves)))
-
-    if not batch_aware:
-        return single
-    replay = custom_vmap(single)
-
-    @replay.def_vmap
-    def rule(axis_size, in_batched, operands, settings, record, moves):
-        axes = jax.tree_util.tree_map(lambda batched: 0 if batched else None, tuple(in_batched))
-        moving_axes = (axes[0], axes[1], axes[3])
-        counts_axes = (axes[2].num_accepted, axes[2].num_saved)
-        mapped_start = jax.vmap(start, (*axes[:2], counts_axes, axes[3]), axis_size=axis_size)
-        init = mapped_start(operands, settings, (record.num_accepted, record.num_saved), moves)
-        # The record was written row by row and turned lanes-first only to pass through here. Turned back, XLA removes
-        # both transpositions, and every iteration reads one contiguous block.
-        turn = lambda leaf, batched: jnp.moveaxis(leaf, 0, 1) if batched else leaf
-        record = record._replace(
-            rows=jax.tree_util.tree_map(turn, record.rows, in_batched[2].rows),
-            # All lanes were recorded together, so the number of rows is one number.
-            num_rows=jnp.max(record.num_rows),
-        )
-        mapped = jax.vmap(functools.partial(advance, False), (*moving_axes, axes[2].rows, 0), axis_size=axis_size)
-        step = lambda row, carry: mapped(operands, settings, moves, row, carry)
-        out = _over_rows(step, init, record, reverse, (operands, settings, moves))
-        out = jax.vmap(finish)(out)
-        return out, jax.tree_util.tree_map(lambda _: True, out)
-
-    return replay
+def pushed_at_start(plan: Any, operands: Operands, settings: Settings, tangents: Operands) -> Pushed:
+    """Tangents before the first step."""
+    buffers = jax.tree_util.tree_map(jnp.zeros_like, plan.empty_outputs(operands, settings))
+    dmemory = None
+    if plan.has_memory:
+        begin = lambda t0, y0, theta: plan.method.begin(plan.bind(theta, settings), t0, y0)
+        point, moves = (operands.t0, operands.y0, operands.theta), (tangents.t0, tangents.y0, tangents.theta)
+        dmemory = jax.jvp(begin, point, moves)[1]
+    zero = jnp.int32(0)
+    return Pushed(tangents.y0, dmemory, zero, zero, buffers.saved, buffers.stepped, buffers.pieces)
 
 
-def _over_rows(step: Any, init: Any, record: Any, reverse: bool, operands: Any) -> Any:
-    """Apply `step(row, carry)` to the rows in use, forwards or backwards."""
-    count = record.num_rows.astype(jnp.int32)
+def pushed_to_end(carry: Pushed) -> Outputs:
+    """Tangents of the outputs after the last step."""
+    return Outputs(carry.dy, carry.saved, carry.stepped, carry.pieces)
+
+
+def pulled_at_end(
+    plan: Any, operands: Operands, settings: Settings, cotangents: Outputs, num_accepted: Any, num_saved: Any
+) -> Pulled:
+    """Cotangents after the last step."""
+    ct_memory = None
+    if plan.has_memory:
+        begin = lambda: plan.method.begin(plan.bind(operands.theta, settings), operands.t0, operands.y0)
+        ct_memory = jax.tree_util.tree_map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(begin))
+    zeros = jax.tree_util.tree_map(jnp.zeros_like, operands)
+    return Pulled(cotangents.y, ct_memory, num_accepted.astype(jnp.int32), num_saved.astype(jnp.int32), zeros)
+
+
+def pulled_to_start(plan: Any, operands: Operands, settings: Settings, carry: Pulled) -> Operands:
+    """Cotangents of the operands before the first step."""
+    total = carry.total._replace(y0=jax.tree_util.tree_map(jnp.add, carry.total.y0, carry.ct_y))
+    if not plan.has_memory:
+        return total
+    begin = lambda t0, y0, theta: plan.method.begin(plan.bind(theta, settings), t0, y0)
+    _, pull = jax.vjp(begin, operands.t0, operands.y0, operands.theta)
+    ct_t0, ct_y0, ct_theta = pull(carry.ct_memory)
+    add = lambda a, b: jax.tree_util.tree_map(jnp.add, a, b)
+    return total._replace(t0=total.t0 + ct_t0, y0=add(total.y0, ct_y0), theta=add(total.theta, ct_theta))
+
+
+def over_rows(step: Any, init: Any, rows: Any, count: Any, reverse: bool, operands: Any) -> Any:
+    """Apply `step(row, carry)` to the first `count` rows, forwards or backwards."""
+    count = count.astype(jnp.int32)
 
     def body(indexed):
         index, carry = indexed
         position = count - 1 - index if reverse else index
-        row = jax.tree_util.tree_map(lambda buffer: buffer[position], record.rows)
+        row = jax.tree_util.tree_map(lambda buffer: buffer[position], rows)
         return index + 1, step(row, carry)
 
-    _, final = while_loop(lambda indexed: indexed[0] < count, body, (jnp.int32(0), init), operands, record)
+    _, final = while_loop(lambda indexed: indexed[0] < count, body, (jnp.int32(0), init), operands, rows, init)
     return final

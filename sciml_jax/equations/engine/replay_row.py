@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from ...numerics.loops import vary_like, while_loop
-from .operands import Operands, Settings
-from .saving import sample, write
+from .operands import Operands, Settings, is_stop
+from .saving import sample, write, write_masked
 
 
 class Outputs(NamedTuple):
@@ -24,6 +24,7 @@ class Pushed(NamedTuple):
     """Tangents on their way forward."""
 
     dy: tuple
+    dmemory: Any
     accepted: Any
     """Steps passed."""
     cursor: Any
@@ -37,6 +38,7 @@ class Pulled(NamedTuple):
     """Cotangents on their way back."""
 
     ct_y: tuple
+    ct_memory: Any
     accepted: Any
     """Steps still to come."""
     cursor: Any
@@ -47,7 +49,7 @@ class Pulled(NamedTuple):
 
 def observed(plan: Any, settings: Settings, theta: tuple, tb: Any, y1: tuple) -> tuple:
     """What `SaveAt(steps=...)` keeps at the end of a step: the observed leaves and the time."""
-    return (*plan.system.bind(theta, settings.consts).observe(tb, y1), tb)
+    return (*plan.bind(theta, settings).observe(tb, y1), tb)
 
 
 def push_row(
@@ -58,8 +60,9 @@ def push_row(
     safe_tb = jnp.where(active, tb, ta + 1)
     dta, dtb = _moving_ends(operands, ta, tb, tangents)
     theta, dtheta = operands.theta, tangents.theta
-    step = lambda ta, tb, y, theta: plan.replayed_step(theta, settings.consts, ta, tb, y)
-    (y1, dense), (dy1, ddense) = jax.jvp(step, (ta, safe_tb, row.y, theta), (dta, dtb, carry.dy, dtheta))
+    step = _step(plan, operands, settings, row)
+    point, moves = (ta, safe_tb, row.y, row.memory, theta), (dta, dtb, carry.dy, carry.dmemory, dtheta)
+    (y1, dense, _), (dy1, ddense, dmemory) = jax.jvp(step, point, moves)
     cursor, saved, stepped, pieces = carry.cursor, carry.saved, carry.stepped, carry.pieces
 
     def save(looped):
@@ -67,7 +70,8 @@ def push_row(
         point = (theta, operands.save_ts[cursor], ta, safe_tb, y1, dense)
         moves = (dtheta, tangents.save_ts[cursor], dta, dtb, dy1, ddense)
         value = jax.jvp(lambda *args: _sampled(plan, settings, *args), point, moves)[1]
-        return cursor + 1, tuple(write(buffer, leaf, cursor) for buffer, leaf in zip(saved, value, strict=True))
+        put = write if all_accepted else write_masked
+        return cursor + 1, tuple(put(buffer, leaf, cursor) for buffer, leaf in zip(saved, value, strict=True))
 
     if plan.num_save:
         pending = lambda looped: active & _is_pending(plan, operands, looped[0], tb)
@@ -84,8 +88,8 @@ def push_row(
         index = carry.accepted
         put = lambda buffer, leaf: write(buffer, jnp.where(active, leaf, buffer[index]), index)
         pieces = jax.tree_util.tree_map(put, pieces, ddense)
-    dy = _choose(active, dy1, carry.dy)
-    return Pushed(dy, carry.accepted + active.astype(jnp.int32), cursor, saved, stepped, pieces)
+    dy, dmemory = _choose(active, (dy1, dmemory), (carry.dy, carry.dmemory))
+    return Pushed(dy, dmemory, carry.accepted + active.astype(jnp.int32), cursor, saved, stepped, pieces)
 
 
 def pull_row(
@@ -96,8 +100,8 @@ def pull_row(
     safe_tb = jnp.where(active, tb, ta + 1)
     accepted = carry.accepted - active.astype(jnp.int32)
     theta, total = operands.theta, carry.total
-    step = lambda ta, tb, y, theta: plan.replayed_step(theta, settings.consts, ta, tb, y)
-    (y1, dense), pull = jax.vjp(step, ta, safe_tb, row.y, theta)
+    step = _step(plan, operands, settings, row)
+    (y1, dense, _), pull = jax.vjp(step, ta, safe_tb, row.y, row.memory, theta)
     cursor, ct_y, ct_theta, ct_times = carry.cursor, carry.ct_y, total.theta, total.save_ts
     ct_ends = vary_like((jnp.zeros_like(ta), jnp.zeros_like(ta)), ct_y, ta)
     ct_dense = vary_like(jax.tree_util.tree_map(jnp.zeros_like, dense), ct_y, dense)
@@ -112,28 +116,32 @@ def pull_row(
     def unsave(looped):
         cursor, ct_theta, ct_times, ct_ends, ct_y, ct_dense = looped
         cursor = cursor - 1
-        value = lambda *args: _sampled(plan, settings, *args)
-        _, pull_value = jax.vjp(value, theta, operands.save_ts[cursor], ta, safe_tb, y1, dense)
+        # Without a saved function the parameters play no part, and adding zeros to all of them would cost.
+        moving = theta if plan.system.saved_function is not None else ()
+        value = lambda moving, *args: _sampled(plan, settings, moving or theta, *args)
+        _, pull_value = jax.vjp(value, moving, operands.save_ts[cursor], ta, safe_tb, y1, dense)
         more, ct_time, *ends, ct_y1, ct_piece = pull_value(tuple(buffer[cursor] for buffer in cotangents.saved))
         # Every save time is passed once.
-        ct_times = write(ct_times, ct_time, cursor)
-        return (
-            cursor,
-            _add(ct_theta, more),
-            ct_times,
-            _add(ct_ends, tuple(ends)),
-            _add(ct_y, ct_y1),
-            _add(ct_dense, ct_piece),
-        )
+        ct_times = write(ct_times, ct_time, cursor) if all_accepted else write_masked(ct_times, ct_time, cursor)
+        ct_theta = _add(ct_theta, more) if moving else ct_theta
+        ct_ends, ct_y, ct_dense = _add(ct_ends, tuple(ends)), _add(ct_y, ct_y1), _add(ct_dense, ct_piece)
+        return cursor, ct_theta, ct_times, ct_ends, ct_y, ct_dense
 
     if plan.num_save:
         pending = lambda looped: active & _was_saved(operands, looped[0], ta)
         looped = (cursor, ct_theta, ct_times, ct_ends, ct_y, ct_dense)
         cursor, ct_theta, ct_times, ct_ends, ct_y, ct_dense = while_loop(pending, unsave, looped, operands, ta, tb)
-    ct_ta, ct_tb, ct_y0, more = pull((ct_y, ct_dense))
+    ct_ta, ct_tb, ct_y0, ct_memory, more = pull((ct_y, ct_dense, carry.ct_memory))
     moved = total._replace(theta=_add(ct_theta, more), save_ts=ct_times)
     moved = _credit_ends(operands, ta, tb, ct_ends[0] + ct_ta, ct_ends[1] + ct_tb, moved)
-    return Pulled(_choose(active, ct_y0, carry.ct_y), accepted, cursor, _choose(active, moved, total))
+    ct_y, ct_memory = _choose(active, (ct_y0, ct_memory), (carry.ct_y, carry.ct_memory))
+    return Pulled(ct_y, ct_memory, accepted, cursor, _choose(active, moved, total))
+
+
+def _step(plan, operands, settings, row):
+    """The recorded step as a function of what derivatives pass through."""
+    restarts = plan.restarts and jnp.any(is_stop(operands, row.ta))
+    return lambda ta, tb, y, memory, theta: plan.replayed_step(theta, settings, ta, tb, y, memory, restarts)
 
 
 def _is_active(row, all_accepted):
@@ -147,7 +155,7 @@ def _moving_ends(operands, ta, tb, tangents):
     for time, end, rate in ((ta, operands.t0, tangents.t0), (tb, operands.t1, tangents.t1)):
         tangent = jnp.where(time == end, rate, 0.0)
         if operands.tstops is not None:
-            tangent = tangent + jnp.sum(jnp.where(_is_stop(operands, time), tangents.tstops, 0.0))
+            tangent = tangent + jnp.sum(jnp.where(is_stop(operands, time), tangents.tstops, 0.0))
         moved.append(tangent)
     return moved
 
@@ -159,14 +167,8 @@ def _credit_ends(operands, ta, tb, ct_ta, ct_tb, total):
     )
     if operands.tstops is None:
         return total
-    share = jnp.where(_is_stop(operands, ta), ct_ta, 0.0) + jnp.where(_is_stop(operands, tb), ct_tb, 0.0)
+    share = jnp.where(is_stop(operands, ta), ct_ta, 0.0) + jnp.where(is_stop(operands, tb), ct_tb, 0.0)
     return total._replace(tstops=total.tstops + share)
-
-
-def _is_stop(operands, time):
-    """Which stops a step's end sits on; a stop on t0 or t1 is not one."""
-    stops = operands.tstops
-    return (stops == time) & (stops != operands.t0) & (stops != operands.t1)
 
 
 def _step_row(plan, accepted, active):
@@ -176,7 +178,7 @@ def _step_row(plan, accepted, active):
 
 
 def _sampled(plan, settings, theta, time, ta, tb, y1, dense):
-    return sample(plan, plan.system.bind(theta, settings.consts), time, ta, tb, y1, dense)
+    return sample(plan, plan.bind(theta, settings), time, ta, tb, y1, dense)
 
 
 def _is_pending(plan, operands, cursor, tb):

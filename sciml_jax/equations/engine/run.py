@@ -13,15 +13,17 @@ from ...core.checks import check_instance
 from ...core.status import Status
 from ...core.tree import Static, combine, partition
 from ...numerics.loops import vary_like
-from ..adjoint import Replay
+from ...numerics.one_kernel import one_kernel
+from ...numerics.tabulated import interpolants
+from ..adjoints import AbstractAdjoint, default_adjoint
 from ..controllers import FixedStep, PIDController
 from ..options import SMALLEST_RTOL, check_options, default_tolerances, pull_in_save_times, raise_on_failure, time_dtype
 from ..saveat import as_saveat
 from ..solution import DenseOutput, Solution, Stats
-from .differentiable import differentiable_integration
 from .operands import Operands, Settings
 from .plan import Plan
 from .system import System
+from .whole import take_apart
 
 
 def run(
@@ -38,33 +40,53 @@ def run(
 ) -> Solution:
     """Solve with a one-step method of the native engine."""
     saveat = as_saveat(saveat)
-    controller = _checked_controller(method, controller, dt0)
+    controller = checked_controller(method, controller, dt0)
     check_options(problem, saveat, rtol, atol, dt0, max_steps, controller, on_failure)
     if adjoint is not None:
-        check_instance(adjoint, Replay, "adjoint", "sj.Replay()")
-    _check_capabilities(problem, method)
-    problem = eqx.tree_at(lambda p: p.y0, problem, jax.tree_util.tree_map(jnp.asarray, problem.y0))
-    dynamic, static = partition((problem, saveat, controller, rtol, atol, dt0))
-    functions = (problem.vector_field, problem.jacobian, saveat.fn)
-    config = Static((static, method, max_steps, captured_values(*functions)))
-    if closes_over_tracer(*functions):
-        # The shared cache would keep the function, and with it the outer trace, alive; and it could never hit.
-        solution = jax.jit(functools.partial(_run, config))(dynamic)
-    else:
-        solution = _compiled(config, dynamic)
+        check_instance(adjoint, AbstractAdjoint, "adjoint", "sj.Replay()")
+    check_capabilities(problem, method)
+    arguments = (problem, saveat, controller, rtol, atol, dt0, adjoint)
+    solution = call_compiled(_run, _compiled, arguments, method, max_steps)
     if on_failure == "raise":
         raise_on_failure(solution)
     return solution
 
 
+def call_compiled(function: Any, cached: Any, arguments: tuple, method: Any, max_steps: int | None) -> Any:
+    """`function(config, dynamic)` compiled, on the halves of `(problem, saveat, controller, rtol, atol, dt0, adjoint)`.
+
+    `cached` is its `jax.jit`, static in `config`: everything that decides the program, as a key.
+    """
+    problem, saveat = arguments[:2]
+    problem = eqx.tree_at(lambda p: p.y0, problem, jax.tree_util.tree_map(jnp.asarray, problem.y0))
+    dynamic, static = partition((problem, *arguments[1:]))
+    functions = (problem.vector_field, problem.jacobian, saveat.fn, *method.functions())
+    config = Static((static, method, max_steps, captured_values(*functions)))
+    if closes_over_tracer(*functions):
+        # The shared cache would keep the function, and with it the outer trace, alive; and it could never hit.
+        return jax.jit(functools.partial(function, config))(dynamic)
+    return cached(config, dynamic)
+
+
 def _run(config: Static, dynamic: Any) -> Solution:
+    plan, operands, settings, saveat = prepare(config, dynamic)
+    adjoint = combine(dynamic, config.tree[0])[-1]
+    adjoint = default_adjoint(operands.y0, plan.max_steps) if adjoint is None else adjoint
+    outputs, info = adjoint.whole_integration(plan)(operands, settings)
+    return _solution(plan, saveat, operands, settings, outputs, info)
+
+
+def prepare(config: Static, dynamic: Any) -> tuple[Plan, Operands, Settings, Any]:
+    """The static plan of an integration and the arrays that go into it, from the two halves of `run`'s arguments."""
     static, method, max_steps, _ = config.tree
     # Inside shard_map everything varies over every axis that anything varies over: a parameter that did not would get a
     # collective into each step of the reverse loop.
     dynamic = vary_like(dynamic, dynamic)
-    problem, saveat, controller, rtol, atol, dt0 = combine(dynamic, static)
+    problem, saveat, controller, rtol, atol, dt0, *_ = combine(dynamic, static)
     t0, t1, save_ts = _times(problem, saveat)
+    method = method.for_problem(problem)
     system = System(problem, saveat.fn, t0, method)
+    tstops, bad_stops = _stops(problem, controller, t0, t1)
     plan = Plan(
         method,
         system,
@@ -74,69 +96,92 @@ def _run(config: Static, dynamic: Any) -> Solution:
         num_save=0 if saveat.ts is None else save_ts.shape[0],
         save_every=saveat.steps,
         dense=saveat.dense,
-        has_stops=controller.tstops is not None and controller.tstops.size > 0,
+        has_stops=tstops is not None,
     )
-    y0 = system.layout.split(problem.y0)
+    y0 = tuple(jax.tree_util.tree_leaves(problem.y0))
     save_ts, bad_times = pull_in_save_times(save_ts, t0, t1)
     rtol, atol, bad_tolerance = _tolerances(rtol, atol, problem.y0, system.layout)
     (first_step, dtmin, dtmax), bad_sizes = _step_sizes(controller, dt0, t0)
-    tstops, bad_stops = _stops(controller, t0, t1)
     bad = bad_times | bad_tolerance | bad_sizes | bad_stops
     theta, consts = system.release()
     operands = Operands(y0, t0, t1, theta, save_ts, tstops)
     settings = Settings(consts, rtol, atol, first_step, dtmin, dtmax, controller, bad)
     operands, settings = _arrays((operands, settings))
     operands, settings = vary_like((operands, settings), operands, settings)
-    settings = lax.stop_gradient(settings)
-    outputs, info = differentiable_integration(plan)(operands, settings)
-    return _solution(plan, saveat, operands, settings, outputs, info)
+    return plan, operands, lax.stop_gradient(settings), saveat
 
 
 _compiled = jax.jit(_run, static_argnums=0)
 
 
 def _solution(plan, saveat, operands, settings, outputs, info) -> Solution:
-    t, h, num_steps, num_accepted, _, status, piece_ends = info
-    counts = [value.astype(jnp.int32) for value in (num_steps, num_accepted, status)]
-    num_steps, num_accepted, status = counts
+    assemble: Any = lambda *arrays: _assemble(plan, saveat, *arrays)
+    if saveat.fn is None:
+        assemble = one_kernel(assemble)
+    ts, ys, y1, ends = assemble(operands, settings, outputs, info)
+    stats, status = one_kernel(functools.partial(_counts, plan))(lax.stop_gradient(info))
+    dense = None
+    if saveat.dense:
+        dense = DenseOutput(*ends, stats.num_accepted, outputs.pieces, plan.method, plan.system.layout)
+    return Solution(ts=ts, ys=ys, y1=y1, status=status, stats=stats, dense=dense)
+
+
+def _counts(plan, info):
+    t, h, num_steps, num_accepted, _, status, _, work = info
+    num_steps, num_accepted, status = (value.astype(jnp.int32) for value in (num_steps, num_accepted, status))
+    evaluations, jacobians = plan.work(num_steps, work)
+    rejected = num_steps - num_accepted
+    return Stats(num_steps, num_accepted, rejected, evaluations, jacobians, jacobians, t, h), status
+
+
+def _assemble(plan, saveat, operands, settings, outputs, info) -> tuple:
+    """Saved times and states, the state at the end, and the ends of the pieces of a dense output."""
+    _, _, _, num_accepted, _, status, piece_ends, _ = info
     done = (status == Status.SUCCESS) | (status == Status.EVENT)
     end = tuple(jnp.where(done, leaf, jnp.nan) for leaf in outputs.y)
     t_end = jnp.where(done, operands.t1, jnp.nan)
-    system = plan.system.bind(operands.theta, settings.consts)
+    observe = functools.partial(_observed, plan, settings, operands)
     times, values = [], []
     if saveat.t0:
         times.append(operands.t0[None])
-        values.append(tuple(leaf[None] for leaf in system.observe(operands.t0, operands.y0)))
+        values.append(tuple(leaf[None] for leaf in observe(operands.t0, operands.y0)))
     if saveat.ts is not None:
         times.append(operands.save_ts)
         values.append(outputs.saved)
     if saveat.steps is not None:
         times.append(outputs.stepped[-1])
-        values.append(outputs.stepped[:-1])
+        values.append(_saved_leaves(plan, outputs.stepped[:-1]))
     if saveat.t1:
         times.append(t_end[None])
-        values.append(tuple(leaf[None] for leaf in system.observe(t_end, end)))
-    ts = ys = None
+        values.append(tuple(leaf[None] for leaf in observe(t_end, end)))
+    ts = ys = ends = None
     if times:
         ts = jnp.concatenate(times)
         joined = tuple(jnp.concatenate(parts) for parts in zip(*values, strict=True))
-        ys = plan.system.saved_layout.merge(joined, lead=1)
-    layout = plan.system.layout
-    dense = None
+        ys = jax.tree_util.tree_unflatten(plan.system.saved_layout.treedef, joined)
     if saveat.dense:
         # The first step begins at t0 and the last one ends at t1: derivatives must see both move.
         row = jnp.arange(plan.max_steps, dtype=jnp.int32)
+        last = row == num_accepted.astype(jnp.int32) - 1
         starts = jnp.where(row == 0, operands.t0, piece_ends[:, 0])
-        ends = jnp.where(done & (row == num_accepted - 1), operands.t1, piece_ends[:, 1])
-        dense = DenseOutput(starts, ends, num_accepted, outputs.pieces, plan.method, layout)
-    implicit = num_steps if plan.method.is_implicit else jnp.zeros_like(num_steps)
-    stats = Stats(
-        num_steps, num_accepted, num_steps - num_accepted, plan.evaluations(num_steps), implicit, implicit, t, h
-    )
-    return Solution(ts=ts, ys=ys, y1=layout.merge(end), status=status, stats=stats, dense=dense)
+        ends = (starts, jnp.where(done & last, operands.t1, piece_ends[:, 1]))
+    return ts, ys, jax.tree_util.tree_unflatten(plan.system.layout.treedef, end), ends
 
 
-def _checked_controller(method: Any, controller: Any, dt0: Any) -> Any:
+def _observed(plan, settings, operands, t, leaves):
+    """What is saved at `(t, y)`, as the leaves that the user sees; `y` is given by its leaves too."""
+    if plan.system.saved_function is None:
+        return leaves
+    operands = take_apart(plan, operands._replace(y0=leaves))
+    return _saved_leaves(plan, plan.bind(operands.theta, settings).observe(t, operands.y0), lead=0)
+
+
+def _saved_leaves(plan, parts, lead=1):
+    return tuple(jax.tree_util.tree_leaves(plan.system.saved_layout.merge(parts, lead=lead)))
+
+
+def checked_controller(method: Any, controller: Any, dt0: Any) -> Any:
+    """The controller, or the method's default; refuses what the method cannot do."""
     if controller is None:
         controller = FixedStep() if method.error_order is None else PIDController()
     check_instance(controller, (PIDController, FixedStep), "controller", "sj.PIDController()")
@@ -155,7 +200,8 @@ def _checked_controller(method: Any, controller: Any, dt0: Any) -> Any:
     return controller
 
 
-def _check_capabilities(problem, method):
+def check_capabilities(problem: Any, method: Any) -> None:
+    """Refuse problems that the method does not solve."""
     name = type(method).__name__
     if problem.mass_matrix is not None:
         msg = (
@@ -221,13 +267,23 @@ def _step_sizes(controller, dt0, t0):
     return sizes, bad
 
 
-def _stops(controller, t0, t1):
-    """The times to step on, sorted along the integration, and whether any of them is not finite."""
-    if controller.tstops is None or controller.tstops.size == 0:
+def _stops(problem, controller, t0, t1):
+    """The times to step on, sorted along the integration, and whether any of them is not finite.
+
+    Those of the controller, and the knots of every interpolant that the problem holds.
+    """
+    given = [] if controller.tstops is None or controller.tstops.size == 0 else [controller.tstops]
+    knots = [held.knots for held in interpolants(problem.vector_field, problem.args) if held.tstops]
+    if not given and not knots:
         return None, jnp.array(False)
-    stops = jnp.asarray(controller.tstops, t0.dtype)
-    direction = jnp.sign(t1 - t0)
-    return direction * jnp.sort(direction * stops), ~jnp.all(jnp.isfinite(stops))
+    stops = jnp.concatenate([jnp.asarray(times, t0.dtype) for times in (*given, *knots)])
+    if given or len(knots) > 1:
+        # The barrier keeps XLA from sorting a long constant table while compiling, which takes seconds.
+        stops = jnp.sort(lax.optimization_barrier(stops))
+        # Two that are equal move as one: the copy is put on t1, which is stepped on anyway, lest it be counted twice.
+        copies = jnp.concatenate([jnp.zeros(1, bool), stops[1:] == stops[:-1]])
+        stops = jnp.sort(jnp.where(copies, t1, stops))
+    return jnp.where(t1 < t0, stops[::-1], stops), ~jnp.all(jnp.isfinite(stops))
 
 
 def _arrays(tree):

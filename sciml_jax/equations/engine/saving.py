@@ -5,32 +5,32 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-from ...numerics.loops import while_loop
-from .operands import Operands
+from .operands import Operands, Settings
 
 
-def save_times(
-    plan: Any, system: Any, operands: Operands, state: Any, step: Any, ta: Any, tb: Any, accepted: Any
-) -> tuple[tuple, Any]:
-    """Save at every requested time inside an accepted step, in a small loop of its own."""
-    if plan.num_save == 0:
-        return state.saved, state.cursor
+def time_to_save(plan: Any, operands: Operands, cursor: Any) -> Any:
+    """The save time at a position; the last one beyond the end."""
+    return operands.save_ts[jnp.minimum(cursor, plan.num_save - 1)]
+
+
+def waits(plan: Any, operands: Operands, state: Any, cursor: Any) -> Any:
+    """Whether the next save time lies within what has been integrated: it must be saved before the next step.
+
+    A save time at t0 waits for the first step, whose interpolant carries its derivative.
+    """
     direction = jnp.sign(operands.t1 - operands.t0)
-    end = jnp.where(accepted, direction * tb, -jnp.inf)
+    reached = direction * time_to_save(plan, operands, cursor) <= direction * state.t
+    return (cursor < plan.num_save) & reached & (state.num_accepted > 0)
 
-    def pending(carry):
-        cursor, _ = carry
-        time = operands.save_ts[jnp.minimum(cursor, plan.num_save - 1)]
-        return (cursor < plan.num_save) & (direction * time <= end)
 
-    def save(carry):
-        cursor, saved = carry
-        time = operands.save_ts[jnp.minimum(cursor, plan.num_save - 1)]
-        value = sample(plan, system, time, ta, tb, step.y1, step.dense)
-        return cursor + 1, tuple(write(buffer, leaf, cursor) for buffer, leaf in zip(saved, value, strict=True))
-
-    cursor, saved = while_loop(pending, save, (state.cursor, state.saved), operands, step, ta, tb)
-    return saved, cursor
+def save_one(plan: Any, operands: Operands, settings: Settings, state: Any, dense: Any, cursor: Any) -> tuple:
+    """The value at a save time inside the last accepted step; NaN where that was not reached."""
+    ta, _ = state.last
+    value = sample(
+        plan, plan.bind(operands.theta, settings), time_to_save(plan, operands, cursor), ta, state.t, state.y, dense
+    )
+    reached = waits(plan, operands, state, cursor)
+    return tuple(jnp.where(reached, leaf, jnp.nan) for leaf in value)
 
 
 def sample(plan: Any, system: Any, time: Any, ta: Any, tb: Any, y1: tuple, dense: Any) -> tuple:
@@ -62,3 +62,9 @@ def save_step(plan: Any, system: Any, state: Any, step: Any, tb: Any, accepted: 
 def write(buffer: Any, value: Any, index: Any) -> Any:
     """Put a value into row `index` of a buffer."""
     return lax.dynamic_update_index_in_dim(buffer, value.astype(buffer.dtype), index, 0)
+
+
+def write_masked(buffer: Any, value: Any, index: Any) -> Any:
+    """The same by a select over all rows: for a batch whose lanes write to rows of their own, which is a scatter."""
+    chosen = jnp.arange(buffer.shape[0]).reshape(-1, *(1 for _ in buffer.shape[1:])) == index
+    return jnp.where(chosen, value.astype(buffer.dtype), buffer)

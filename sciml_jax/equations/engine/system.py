@@ -1,7 +1,8 @@
 """The user's problem as the engine sees it: functions of tuples of arrays with every operand explicit."""
 
 import copy
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -10,8 +11,11 @@ import numpy as np
 from jax import lax
 
 from ...core.tree import describe
+from ...numerics.batching import batch_native
 from ...numerics.linear_solve import factorised_solver
+from ...numerics.loops import vary_like
 from .layout import Layout
+from .norms import error_norm
 from .traced import TracedFunction, use_components
 
 
@@ -22,6 +26,13 @@ class Linearisation(NamedTuple):
     """`df/dy`: an array of shape (n, n) over the concatenated leaves, or rows of scalars for components."""
     time_derivative: tuple | None
     """`df/dt`, as a tuple like the state; None where it is known to vanish."""
+
+    def size(self) -> Any:
+        """The maximum norm of the Jacobian, a bound of its spectral radius; no derivative."""
+        if isinstance(self.jacobian, tuple):
+            rows = [sum(jnp.abs(jnp.asarray(entry)) for entry in row) for row in self.jacobian]
+            return lax.stop_gradient(functools.reduce(jnp.maximum, rows))
+        return lax.stop_gradient(jnp.max(jnp.sum(jnp.abs(self.jacobian), axis=1)))
 
     def shifted_solver(self, shift: Any):
         """`solve(rhs)` for `(shift I - J) x = rhs`, with one factorisation."""
@@ -40,8 +51,10 @@ class Linearisation(NamedTuple):
 class BoundSystem:
     """A system with its operands filled in: what a method's `step` receives."""
 
-    def __init__(self, system: "System", theta: tuple, consts: tuple):
+    def __init__(self, system: "System", theta: tuple, consts: tuple, rtol: Any, atol: Any):
         self._system = system
+        self._operands = (theta, consts, rtol, atol)
+        self._is_forward = False
         self._parts = system.parts(theta, consts)
         self._limits: tuple | None = None
 
@@ -58,12 +71,55 @@ class BoundSystem:
         self._limits = (jnp.minimum(low, high), jnp.maximum(low, high))
         return self
 
+    def running_forward(self) -> "BoundSystem":
+        """The system in a loop that is not differentiated: a batch may then decide together what it computes."""
+        self = copy.copy(self)
+        self._is_forward = True
+        return self
+
+    def choose(self, is_rare: Any, rare: Callable, common: Callable, *args: Any) -> Any:
+        """`rare(system, *args)` where `is_rare`, else `common(system, *args)`; only one of them is computed.
+
+        In a batch the rare one is computed when some lane asks for it, and then for all lanes.
+        """
+        own = (*self._operands, self._limits)
+
+        def bound(operands):
+            system = BoundSystem(self._system, *operands[:4])
+            system._limits, system._is_forward = operands[4], self._is_forward
+            return system
+
+        def one(function):
+            # Inside shard_map both branches must vary alike.
+            return lambda own, args: vary_like(function(bound(own), *args), own, args)
+
+        def branch(is_rare, own, args):
+            return lax.cond(is_rare, one(rare), one(common), own, args)
+
+        def lanes(size, axes, is_rare, own, args):
+            if axes[0] is None:
+                return jax.vmap(branch, axes, axis_size=size)(is_rare, own, args)
+            each = lambda function: jax.vmap(one(function), axes[1:], axis_size=size)
+
+            def both(own, args):
+                pick = lambda a, b: jnp.where(is_rare.reshape(-1, *(1 for _ in a.shape[1:])), a, b)
+                return jax.tree_util.tree_map(pick, each(rare)(own, args), each(common)(own, args))
+
+            return lax.cond(jnp.any(is_rare), both, each(common), own, args)
+
+        return (batch_native(branch, lanes) if self._is_forward else branch)(is_rare, own, args)
+
     def _time(self, t: Any) -> Any:
         return t if self._limits is None else jnp.minimum(jnp.maximum(t, self._limits[0]), self._limits[1])
 
     def vector_field(self, t: Any, y: tuple) -> tuple:
         """The right-hand side at `(t, y)`."""
         return self._system.vector_field(*self._parts[0], self._time(t), y)
+
+    def norm(self, values: tuple, y: tuple, y1: tuple) -> Any:
+        """The root-mean-square of `values` relative to the tolerances over a step from `y` to `y1`; no derivative."""
+        _, _, rtol, atol = self._operands
+        return lax.stop_gradient(jnp.sqrt(error_norm(values, y, y1, rtol, atol)))
 
     def observe(self, t: Any, y: tuple) -> tuple:
         """What is saved at `(t, y)`: the state, or `SaveAt(fn=...)` of it."""
@@ -72,6 +128,10 @@ class BoundSystem:
             return y
         leaves = tuple(jax.tree_util.tree_leaves(system.layout.merge(y)))
         return system.saved_function(*self._parts[1], t, leaves)
+
+    def spectral_radius(self, t: Any, y: tuple) -> Any:
+        """The user's bound of the Jacobian's spectral radius at `(t, y)`, where the method has such a function."""
+        return self._system.spectral_radius(*self._parts[3], self._time(t), y)[0]
 
     def linearise(self, t: Any, y: tuple) -> Linearisation:
         """The Jacobian and the time derivative at `(t, y)`."""
@@ -121,26 +181,41 @@ class System:
             _check_saved(saved.out_shape)
             self.saved_function = saved.with_layout(False, leaves, None)
             self.saved_layout = Layout(saved.out_shape)
-        functions = (self.vector_field, self.saved_function, self.derivatives)
+        radius = getattr(method, "spectral_radius", None)
+        self.spectral_radius: Any = None
+        if callable(radius):
+            bound = TracedFunction(radius, t0, y0, args)
+            _check_radius(bound.out_shape)
+            self.spectral_radius = bound.with_layout(components, leaves, None)
+        functions = self._functions()
         self._counts = [(len(f.theta), len(f.consts)) if f is not None else (0, 0) for f in functions]
         self.theta = tuple(leaf for f in functions if f is not None for leaf in f.theta)
+        self.raw_theta = tuple(leaf for f in functions if f is not None for leaf in f.raw_theta)
+        self.theta_groups = tuple(size for f in functions if f is not None for size in f.groups)
+        self.theta_shapes = tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in self.raw_theta)
         self.consts = tuple(leaf for f in functions if f is not None for leaf in f.consts)
 
     def release(self) -> tuple[tuple, tuple]:
-        """Hand over the operands' values and keep their shapes only, lest the system keep an outer trace alive."""
-        theta, consts = self.theta, self.consts
-        self.theta = self.consts = ()
-        for function in (self.vector_field, self.saved_function, self.derivatives):
+        """Hand over the operands' values and keep their shapes only, lest the system keep an outer trace alive.
+
+        The inexact ones come whole; `engine/whole.py` takes them apart where they are to be scalars.
+        """
+        theta, consts = self.raw_theta, self.consts
+        self.theta = self.raw_theta = self.consts = ()
+        for function in self._functions():
             if function is not None:
                 function.forget_values()
         return theta, consts
 
-    def bind(self, theta: tuple, consts: tuple) -> BoundSystem:
-        """Fill in the operands."""
-        return BoundSystem(self, theta, consts)
+    def _functions(self) -> tuple:
+        return self.vector_field, self.saved_function, self.derivatives, self.spectral_radius
+
+    def bind(self, theta: tuple, consts: tuple, rtol: Any = None, atol: Any = None) -> BoundSystem:
+        """Fill in the operands, and the tolerances for methods that look at them."""
+        return BoundSystem(self, theta, consts, rtol, atol)
 
     def parts(self, theta: tuple, consts: tuple) -> list[tuple[tuple, tuple]]:
-        """The operands of the vector field, of the saved function and of the derivatives."""
+        """The operands of the vector field, the saved function, the derivatives and the spectral radius."""
         parts, i, j = [], 0, 0
         for num_theta, num_consts in self._counts:
             parts.append((theta[i : i + num_theta], consts[j : j + num_consts]))
@@ -216,6 +291,15 @@ def _check_saved(out: Any) -> None:
                 f"got {describe(out)}. Convert the result with `.astype(float)`."
             )
             raise TypeError(msg)
+
+
+def _check_radius(out: Any) -> None:
+    if getattr(out, "shape", None) != () or not jnp.issubdtype(out.dtype, jnp.floating):
+        msg = (
+            f"`spectral_radius(t, y, args)` must return a real scalar; got {describe(out)}. "
+            "Return one bound for the whole state, for example `jnp.max(...)`."
+        )
+        raise ValueError(msg)
 
 
 def _check_jacobian(out: Any, y0: Any) -> None:

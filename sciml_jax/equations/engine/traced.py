@@ -21,9 +21,11 @@ MAX_IMPLICIT_COMPONENTS = 8
 """Numbers of a state up to which an implicit method holds it as components.
 
 Its linear systems are then unrolled (Robertson: half the time of a solve, a quarter of that of a gradient); beyond
-eight the unrolled factorisation takes too long to compile. Explicit methods keep arrays: measured on single solves,
-Lotka-Volterra and Lorenz are up to twice as fast forward so, and gradients are level.
+eight the unrolled factorisation takes too long to compile.
 """
+
+MAX_EXPLICIT_COMPONENTS = 16
+"""The same for an explicit method, whose batches take about half the time so (Lorenz, gradients of 640 lanes)."""
 
 MAX_MATRIX_SIZE = 16
 """Entries of a matrix in the vector field up to which it is written out."""
@@ -67,6 +69,7 @@ class TracedFunction:
         self._fold = fold_zero_products
         self._kinds = [_kind(operand, components) for operand in self._operands]
         pairs = list(zip(self._operands, self._kinds, strict=True))
+        self.raw_theta = tuple(operand for operand, kind in pairs if kind != "const")
         self.theta = tuple(entry for operand, kind in pairs if kind != "const" for entry in _taken_apart(operand, kind))
         self.consts = tuple(operand for operand, kind in pairs if kind == "const")
         return self
@@ -89,9 +92,15 @@ class TracedFunction:
             entries += [part if self._dtypes is None else _cast(part, self._dtypes[i]) for part in parts]
         return tuple(entries)
 
+    @property
+    def groups(self) -> list[int | None]:
+        """For each inexact operand, into how many scalars it is taken apart; None if it stays an array."""
+        kinds = [(x, kind) for x, kind in zip(self._operands, self._kinds, strict=True) if kind != "const"]
+        return [int(np.prod(x.shape)) if kind == "scalars" else None for x, kind in kinds]
+
     def forget_values(self) -> None:
         """Drop the operands' values; evaluation needs their shapes only."""
-        self.theta = self.consts = ()
+        self.theta = self.raw_theta = self.consts = ()
         self._operands = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in self._operands]
         self._hoisted = copy.copy(self._hoisted)
         self._hoisted.consts = ()
@@ -114,12 +123,15 @@ class TracedFunction:
 def use_components(field: TracedFunction, derivatives: TracedFunction | None, leaves: list, stages: int) -> bool:
     """Whether to hold the state as components: it is small, and its step written out stays short to compile."""
     size = sum(leaf.size for leaf in leaves)
-    if derivatives is None or size > MAX_IMPLICIT_COMPONENTS or any(leaf.size == 0 for leaf in leaves):
+    largest = MAX_EXPLICIT_COMPONENTS if derivatives is None else MAX_IMPLICIT_COMPONENTS
+    if size > largest or any(leaf.size == 0 for leaf in leaves) or len({leaf.dtype for leaf in leaves}) > 1:
         return False
     # A network, however small: written out, its derivatives with respect to the weights take minutes to compile.
     if contains_large_dot(field.jaxpr, MAX_MATRIX_SIZE):
         return False
-    operations = stages * count_scalar_operations(field.jaxpr) + count_scalar_operations(derivatives.jaxpr)
+    operations = stages * count_scalar_operations(field.jaxpr)
+    if derivatives is not None:
+        operations += count_scalar_operations(derivatives.jaxpr)
     return operations <= MAX_SCALAR_OPERATIONS
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ...numerics.loops import vary_like
-from .operands import Operands, Settings
+from .operands import Operands, Settings, is_stop
 from .record import Record
 from .replay_row import Outputs, observed
 from .saving import sample
@@ -36,25 +36,32 @@ def unrolled_outputs(plan: Any, operands: Operands, settings: Settings, record: 
         ta, tb = _moving_with_stops(operands, ta), _moving_with_stops(operands, tb)
     tb = jnp.where(active, tb, ta + 1)
 
-    @jax.checkpoint
-    def advance(y, row):
-        ta, tb, active = row
-        y1, _ = plan.replayed_step(operands.theta, settings.consts, ta, tb, y)
-        return tuple(jnp.where(active, new, old) for new, old in zip(y1, y, strict=True)), y
+    restarts = jnp.zeros(length, bool)
+    if plan.restarts:
+        restarts = jax.vmap(lambda ta: jnp.any(is_stop(operands, ta)))(record.rows.ta)
 
-    y0 = vary_like(operands.y0, operands, settings, record)
-    y, starts = lax.scan(advance, y0, (ta, tb, active))
+    @jax.checkpoint
+    def advance(carry, row):
+        ta, tb, active, restart = row
+        y1, _, memory1 = plan.replayed_step(operands.theta, settings, ta, tb, *carry, restart)
+        new = jax.tree_util.tree_map(lambda new, old: jnp.where(active, new, old), (y1, memory1), carry)
+        return new, carry
+
+    memory = None
+    if plan.has_memory:
+        memory = plan.method.begin(plan.bind(operands.theta, settings), operands.t0, operands.y0)
+    begin = vary_like((operands.y0, memory), operands, settings, record)
+    (y, _), starts = lax.scan(advance, begin, (ta, tb, active, restarts))
     outputs = plan.empty_outputs(operands, settings)
     saved, stepped, pieces = outputs.saved, outputs.stepped, outputs.pieces
     if plan.num_save:
-        saved = _saved(plan, operands, settings, record, (ta, tb, active, starts))
+        saved = _saved(plan, operands, settings, record, (ta, tb, active, starts, restarts))
     if plan.save_every is not None or plan.dense:
         # Rows of the batch hold rejected attempts in between: move the accepted ones to the front, as the loop does.
         order = jnp.argsort(~active, stable=True)
         ta, tb, active, starts = jax.tree_util.tree_map(lambda leaf: leaf[order], (ta, tb, active, starts))
-        y1, dense = jax.vmap(lambda ta, tb, y: plan.replayed_step(operands.theta, settings.consts, ta, tb, y))(
-            ta, tb, starts
-        )
+        step = lambda ta, tb, start, restart: plan.replayed_step(operands.theta, settings, ta, tb, *start, restart)
+        y1, dense, _ = jax.vmap(step)(ta, tb, starts, restarts[order])
         if plan.dense:
             pieces = jax.tree_util.tree_map(lambda new, old: jnp.where(_like(active, new), new, old), dense, pieces)
         if plan.save_every is not None:
@@ -67,16 +74,16 @@ def unrolled_outputs(plan: Any, operands: Operands, settings: Settings, record: 
 
 def _saved(plan, operands, settings, record, rows):
     """Values at the save times: find each time's row, recompute that step, interpolate."""
-    ta, tb, active, starts = rows
+    ta, tb, active, starts, restarts = rows
     direction = jnp.sign(lax.stop_gradient(operands.t1 - operands.t0))
 
     def at(time, index):
         frozen = lax.stop_gradient(time)
         ends = jnp.where(active, direction * lax.stop_gradient(tb), jnp.inf)
         row = jnp.argmax(ends >= direction * frozen)
-        a, b, y = jax.tree_util.tree_map(lambda leaf: leaf[row], (ta, tb, starts))
-        y1, dense = plan.replayed_step(operands.theta, settings.consts, a, b, y)
-        system = plan.system.bind(operands.theta, settings.consts)
+        a, b, start, restart = jax.tree_util.tree_map(lambda leaf: leaf[row], (ta, tb, starts, restarts))
+        y1, dense, _ = plan.replayed_step(operands.theta, settings, a, b, *start, restart)
+        system = plan.bind(operands.theta, settings)
         value = sample(plan, system, time, a, b, y1, dense)
         return tuple(jnp.where(index < record.num_saved, leaf, jnp.nan) for leaf in value)
 

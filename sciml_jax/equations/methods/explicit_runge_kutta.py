@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
@@ -45,16 +46,21 @@ class AbstractExplicitRungeKutta(AbstractOneStepMethod):
 
     tableau: ClassVar[Tableau]
 
+    @property
+    def estimates_stiffness(self) -> bool:
+        """Whether a step has two evaluations at its end, as in Hairer & Wanner II (1996), IV.2."""
+        return _is_first_same_as_last(self.tableau) and self.tableau.c[-2:] == (1.0, 1.0)
+
     def step(self, system: Any, ta: Any, tb: Any, y: tuple, f0: tuple | None = None) -> Step:
         """Advance `y` from `ta` to `tb`; cost: one evaluation for each stage after the first."""
         c, a, b, b_error = self.tableau
         h = tb - ta
         stages = [system.vector_field(ta, y) if f0 is None else f0]
-        y_stage = y
+        y_stage = before = y
         for node, row in zip(c, a, strict=True):
             # Every component of the vector field reads the whole stage: without the barrier XLA copies the combination
             # into each of them, which makes gradients 1.5-3 times slower (Lorenz) and doubles their compile time.
-            y_stage = lax.optimization_barrier(linear_combination(y, h, row, stages))
+            before, y_stage = y_stage, lax.optimization_barrier(linear_combination(y, h, row, stages))
             # At the end of the step use tb itself: ta + 1.0 * h may differ from it by rounding.
             stages.append(system.vector_field(tb if node == 1.0 else ta + node * h, y_stage))
         if _is_first_same_as_last(self.tableau):
@@ -63,7 +69,10 @@ class AbstractExplicitRungeKutta(AbstractOneStepMethod):
             y1 = linear_combination(y, h, b, stages)
             f1 = system.vector_field(tb, y1)
         error = None if b_error is None else linear_combination(None, h, b_error, stages)
-        return Step(y1, error, f1, self.dense(h, y, y1, stages, f1))
+        # Two evaluations at the end of the step, at y1 and near it (at the last stage but one, or one before), give an
+        # estimate of the Jacobian's spectral radius for nothing; where it is not used XLA drops it.
+        stiffness = _ratio(h, f1, stages[-2], y1, before) if self.estimates_stiffness else None
+        return Step(y1, error, f1, self.dense(h, y, y1, stages, f1), stiffness=stiffness)
 
     def dense(self, h: Any, y: tuple, y1: tuple, stages: list[tuple], f1: tuple) -> Any:
         """What the interpolant needs of a step."""
@@ -77,3 +86,12 @@ class AbstractExplicitRungeKutta(AbstractOneStepMethod):
 
 def _is_first_same_as_last(tableau: Tableau) -> bool:
     return tableau.c[-1:] == (1.0,) and tuple(tableau.b[:-1]) == tuple(tableau.a[-1]) and tableau.b[-1] == 0.0
+
+
+def _ratio(h: Any, f1: tuple, f2: tuple, y1: tuple, y2: tuple) -> Any:
+    """`h |f1 - f2| / |y1 - y2|`, in the Euclidean norm; zero where the states are equal."""
+    size = lambda a, b: sum(jnp.sum(jnp.abs(p - q) ** 2) for p, q in zip(a, b, strict=True))
+    moved, near = lax.stop_gradient((size(f1, f2), size(y1, y2)))
+    h = jnp.abs(jnp.asarray(lax.stop_gradient(h)))
+    ratio = jnp.sqrt(moved / jnp.where(near > 0, near, 1.0)).astype(h.dtype)
+    return jnp.where(near > 0, h * ratio, jnp.zeros_like(ratio))

@@ -22,7 +22,17 @@ class Step(NamedTuple):
     f1: tuple | None
     """The vector field at the end of the step, where the method has it at hand: the next step's first evaluation."""
     dense: Any
-    """What `interpolate` needs: any pytree of arrays."""
+    """What `interpolate` needs (or what `complete` makes that of): any pytree of arrays."""
+    memory: Any = None
+    """For methods with a memory: what the next step gets if this one is accepted."""
+    error_order: Any = None
+    """The error estimate behaves as h^error_order, where that varies from step to step."""
+    retry: Any = None
+    """For methods with a memory: what the next attempt gets if this one is rejected; None keeps the memory."""
+    stiffness: Any = None
+    """An estimate of `h rho`, the step times the spectral radius of the Jacobian, where it is cheap."""
+    work: Any = None
+    """Evaluations of the vector field and of the Jacobian in this step, where they vary (`counts_work`)."""
 
 
 class AbstractOneStepMethod(AbstractMethod):
@@ -45,14 +55,39 @@ class AbstractOneStepMethod(AbstractMethod):
     """Evaluations of the vector field in one attempted step."""
     carries_f0: ClassVar[bool] = True
     """Whether `Step.f1` is given and handed on to the next step as `f0`."""
+    carries_memory: ClassVar[bool] = False
+    """Whether steps depend on earlier ones through a memory (multistep methods), which derivatives pass through."""
+    memory_restarts: ClassVar[bool] = True
+    """Whether the memory begins anew after a discontinuity."""
+    counts_work: ClassVar[bool] = False
+    """Whether steps say in `Step.work` what they cost."""
+
+    def for_problem(self, problem: Any) -> "AbstractOneStepMethod":
+        """The method that solves this problem: itself, unless it is one that chooses by the problem."""
+        del problem
+        return self
+
+    def functions(self) -> tuple:
+        """The user's functions that the method holds; what they read from outside is part of the program."""
+        return ()
+
+    def begin(self, system: Any, t0: Any, y0: tuple) -> Any:
+        """The memory before the first step and after a discontinuity: a pytree of float arrays."""
+        raise NotImplementedError
 
     @abc.abstractmethod
     def step(self, system: Any, ta: Any, tb: Any, y: tuple, f0: tuple | None = None) -> Step:
         """Advance `y` from `ta` to `tb`.
 
-        `system.vector_field(t, y)` evaluates the right-hand side; `f0` is its value at `(ta, y)` where known. Must be
-        differentiable in `ta`, `tb`, `y` and what the system holds.
+        `system.vector_field(t, y)` evaluates the right-hand side; `f0` is its value at `(ta, y)` where known, or the
+        memory of a method that has one. Must be differentiable in `ta`, `tb`, `y`, the memory and what the system
+        holds.
         """
+
+    def complete(self, system: Any, ta: Any, tb: Any, dense: Any) -> Any:
+        """What `interpolate` needs, from `Step.dense`: extra evaluations, made only where something is saved inside."""
+        del system, ta, tb
+        return dense
 
     @abc.abstractmethod
     def interpolate(self, dense: Any, fraction: Any) -> tuple:

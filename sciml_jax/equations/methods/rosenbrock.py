@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar, NamedTuple
 
+import jax.numpy as jnp
 from jax import lax
 
 from ...numerics.combine import linear_combination
@@ -59,7 +60,9 @@ class AbstractRosenbrock(AbstractOneStepMethod):
         error = stages[-1]
         y1 = tuple(a + b for a, b in zip(argument, error, strict=True))
         coefficients = tuple(linear_combination(None, None, row, stages) for row in table.dense)
-        return Step(y1, error, None, (y, y1, coefficients))
+        size = jnp.abs(jnp.asarray(lax.stop_gradient(h)))
+        stiffness = size * linearised.size().astype(size.dtype)
+        return Step(y1, error, None, (y, y1, coefficients), stiffness=stiffness)
 
     def interpolate(self, dense: Any, fraction: Any) -> tuple:
         """`(1 - s) y0 + s (y1 + (1 - s) (k1 + s (k2 + s k3)))`; order 4, and stiffly accurate at the end."""

@@ -1,9 +1,14 @@
-"""How derivatives of a solve are computed."""
+"""The default adjoint: the discrete derivative along a record of all accepted steps."""
 
-import equinox as eqx
+from collections.abc import Callable
+from typing import Any
+
+from ..engine.differentiable import differentiable_integration
+from ..engine.whole import outputs_apart, put_together
+from .abstract import AbstractAdjoint
 
 
-class Replay(eqx.Module):
+class Replay(AbstractAdjoint):
     """Differentiate the discrete solution by replaying its accepted steps. The default, in both modes and to any order.
 
     The forward pass records the accepted times and states; derivatives replay those steps with their sizes held fixed
@@ -21,3 +26,17 @@ class Replay(eqx.Module):
     Hairer, Nørsett & Wanner, Solving Ordinary Differential Equations I (1993), II.6 (internal differentiation, Bock
     1981).
     """
+
+    def integration(self, plan: Any) -> Callable[[Any, Any], tuple[Any, tuple]]:
+        """See `AbstractAdjoint`."""
+        integration = differentiable_integration(plan)
+
+        def apart(operands: Any, settings: Any) -> tuple[Any, tuple]:
+            outputs, info = integration(put_together(plan, operands), settings)
+            return outputs_apart(plan, outputs), info
+
+        return apart
+
+    def whole_integration(self, plan: Any) -> Callable[[Any, Any], tuple[Any, tuple]]:
+        """See `AbstractAdjoint`."""
+        return differentiable_integration(plan)

@@ -1,0 +1,138 @@
+"""Compile a function into one kernel on the CPU, so that a small loop does not pay for every operation it dispatches.
+
+XLA:CPU runs a program operation by operation: each costs 50 to 100 ns to start, and independent ones may be handed to
+another thread, which costs tens of microseconds. It compiles a loop that it takes for small into one function instead.
+That choice can be made here, for one function and without any process-wide option: a call that carries the attributes
+below is neither inlined nor taken apart. Measured (2 cores, jax 0.10.2): 1,000 reverse steps of a small system in 56
+instead of 1,396 microseconds.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.experimental.xla_metadata import set_xla_metadata
+
+MOST_EQUATIONS = 6000
+"""Equations of a program up to which it compiles in reasonable time as one function."""
+
+MOST_MULTIPLY_ADDS = 4096
+"""Size of a matrix product (rows times columns times inner) up to which plain loops are as good as a library's."""
+
+_TAG = {"xla_cpu_small_call": "true", "inlineable": "false"}
+
+
+def one_kernel(function: Callable) -> Callable:
+    """The same function, compiled into one kernel where the CPU is the platform and everything in it allows that.
+
+    What does not: matrix products beyond a small size, scatters, sorts, factorisations, callbacks, collectives, random
+    bits; then the function is left as it is. Results are the same but for rounding, and so are derivatives, which are
+    those of the function as it is. Arguments and results are pytrees of arrays.
+    """
+
+    @jax.custom_jvp
+    def kernel(args):
+        return undifferentiated_kernel(function)(*args)
+
+    @kernel.defjvp
+    def kernel_jvp(primals, tangents):
+        # What a derivative leaves of a tagged call may have unused parameters; see `_tagged`.
+        return kernel(*primals), jax.jvp(lambda args: function(*args), primals, tangents)[1]
+
+    return lambda *args: kernel(args)
+
+
+def undifferentiated_kernel(function: Callable) -> Callable:
+    """The same for a function inside a derivative rule of its own, which must not be differentiated itself."""
+
+    def call(*args: Any) -> Any:
+        return _tagged(function, args) if can_be_one_kernel(function, *args) else function(*args)
+
+    return call
+
+
+def can_be_one_kernel(function: Callable, *args: Any) -> bool:
+    """Whether the CPU is the platform and everything in the function is known to work in one kernel."""
+    return jax.default_backend() == "cpu" and _is_eligible(jax.make_jaxpr(jax.jit(function))(*args))
+
+
+def _tagged(function: Callable, args: tuple) -> Any:
+    leaves, treedef = jax.tree_util.tree_flatten(args)
+    empty = [leaf.size == 0 for leaf in leaves]
+
+    @jax.jit
+    def compiled(present):
+        # XLA aborts on a parameter that the call does not use, and may itself find out that one is not needed:
+        # returning them uses all. The barrier hides from JAX that they are returned as they came; they cost nothing.
+        present = lax.optimization_barrier(present)
+        supply = iter(present)
+        # XLA replaces arrays without elements by constants, so those do not go in.
+        full = [
+            jnp.zeros(leaf.shape, leaf.dtype) if drop else next(supply)
+            for leaf, drop in zip(leaves, empty, strict=True)
+        ]
+        return function(*jax.tree_util.tree_unflatten(treedef, full)), present
+
+    present = [leaf for leaf, drop in zip(leaves, empty, strict=True) if not drop]
+    # The first barrier keeps XLA from moving constants into the call, the last one JAX from dropping what nobody reads.
+    out, present = compiled(lax.optimization_barrier(present))
+    results, out_tree = jax.tree_util.tree_flatten(out)
+    # The attributes go to the operation that produces a value: here the call. One of its results is enough.
+    chosen = next((i for i, leaf in enumerate(results) if leaf.size), None)
+    if chosen is None:
+        return out
+    results[chosen] = set_xla_metadata(results[chosen], **_TAG)
+    results, _ = lax.optimization_barrier((results, present))
+    return jax.tree_util.tree_unflatten(out_tree, results)
+
+
+def _is_eligible(closed: Any) -> bool:
+    count = 0
+    stack = [closed.jaxpr]
+    while stack:
+        for eqn in stack.pop().eqns:
+            count += 1
+            inner = _inner_jaxprs(eqn)
+            if inner and eqn.primitive.name in _NESTED:
+                stack.extend(inner)
+            elif eqn.primitive.name not in _PLAIN and not _is_small_product(eqn):
+                return False
+    return count <= MOST_EQUATIONS
+
+
+def _is_small_product(eqn: Any) -> bool:
+    if eqn.primitive.name != "dot_general":
+        return False
+    (contract, _), _ = eqn.params["dimension_numbers"]
+    inner = 1
+    for axis in contract:
+        inner *= eqn.invars[0].aval.shape[axis]
+    return eqn.outvars[0].aval.size * inner <= MOST_MULTIPLY_ADDS
+
+
+def _inner_jaxprs(eqn: Any) -> list:
+    found = []
+    for value in eqn.params.values():
+        for item in value if isinstance(value, (tuple, list)) else (value,):
+            jaxpr = getattr(item, "jaxpr", item)
+            if hasattr(jaxpr, "eqns"):
+                found.append(jaxpr)
+    return found
+
+
+_NESTED = frozenset(
+    "while scan cond jit pjit closed_call core_call custom_jvp_call custom_vjp_call remat2 checkpoint remat".split()  # noqa: SIM905
+)
+_PLAIN = frozenset(
+    """
+    abs acos acosh add add_any and argmax argmin asin asinh atan atan2 atanh broadcast_in_dim cbrt ceil clamp
+    complex concatenate conj convert_element_type copy copy_p cos cosh cummax cummin cumprod cumsum digamma div
+    dynamic_slice dynamic_update_slice empty empty2 eq erf erf_inv erfc exp exp2 expand_dims expm1 floor full
+    gather ge gt imag integer_pow iota is_finite le lgamma log log1p logistic lt max min mul ne neg nextafter not
+    optimization_barrier or pad pcast pow pvary real reduce_and reduce_max reduce_min reduce_or reduce_prod
+    reduce_sum rem reshape rev round rsqrt select_n shift_left shift_right_arithmetic shift_right_logical sign sin
+    sinh slice split sqrt square squeeze stack stop_gradient sub tan tanh transpose unstack xor
+    """.split()  # noqa: SIM905
+)
