@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.experimental.xla_metadata import set_xla_metadata
+from jax.sharding import AxisType
 
 MOST_EQUATIONS = 6000
 """Equations of a program up to which it compiles in reasonable time as one function."""
@@ -54,8 +55,22 @@ def undifferentiated_kernel(function: Callable) -> Callable:
 
 
 def can_be_one_kernel(function: Callable, *args: Any) -> bool:
-    """Whether the CPU is the platform and everything in the function is known to work in one kernel."""
-    return jax.default_backend() == "cpu" and _is_eligible(jax.make_jaxpr(jax.jit(function))(*args))
+    """Whether the CPU is the platform and everything in the function is known to work in one kernel.
+
+    Where `jit` may divide an array among several devices it puts collectives into the function, which cannot be in a
+    kernel; inside `shard_map` everything is local.
+    """
+    if jax.default_backend() != "cpu" or not all(_is_local(leaf) for leaf in jax.tree_util.tree_leaves(args)):
+        return False
+    return _is_eligible(jax.make_jaxpr(jax.jit(function))(*args))
+
+
+def _is_local(leaf: Any) -> bool:
+    """Whether an array lies on one device, as far as its type tells."""
+    mesh = getattr(getattr(jax.typeof(leaf), "sharding", None), "mesh", None)
+    if mesh is None or mesh.empty or mesh.size == 1:
+        return True
+    return all(kind == AxisType.Manual for kind in mesh.axis_types)
 
 
 def _tagged(function: Callable, args: tuple) -> Any:
@@ -123,7 +138,10 @@ def _inner_jaxprs(eqn: Any) -> list:
 
 
 _NESTED = frozenset(
-    "while scan cond jit pjit closed_call core_call custom_jvp_call custom_vjp_call remat2 checkpoint remat".split()  # noqa: SIM905
+    """
+    checkpoint closed_call cond core_call custom_jvp_call custom_vjp_call custom_vmap_call jit pjit remat remat2
+    scan while
+    """.split()  # noqa: SIM905
 )
 _PLAIN = frozenset(
     """

@@ -108,6 +108,10 @@ def test_complex_states_and_their_gradients_equal_the_pair_of_real_ones(listed):
     assert found.dtype == jnp.complex128
     # The error norms of n complex and 2n real numbers differ, hence the steps: equal to the tolerance, not to rounding.
     loose = listed.order < 4
+    if listed.name == "RKC":
+        # The estimates of the spectral radius differ too, hence the numbers of stages.
+        assert_trees_close((found, gradient), (expected, expected_gradient), rtol=5e-3)
+        return
     assert_trees_close(found, expected, rtol=3e-4 if loose else 1e-8)
     assert_trees_close(gradient, expected_gradient, rtol=3e-4 if loose else 1e-7)
 

@@ -137,6 +137,21 @@ def test_a_hessian_in_a_batch_is_the_difference_of_gradients():
     assert_trees_close(found, differences, rtol=2e-4)
 
 
+def test_second_derivatives_in_a_batch_pass_by_rejected_steps():
+    """A record of a batch has rows of rejected attempts; a value saved after one comes from the row that holds it."""
+
+    def of(rate, counted=False):
+        problem = sj.ODEProblem(lambda t, y, a: -a * (y - jnp.cos(t)), jnp.float64(2.0), 0.0, 2.0, rate)
+        found = sj.solve(problem, sj.Tsit5(), saveat=jnp.array([1.0, 1.9]), dt0=1.0, max_steps=60, on_failure="status")
+        return found.stats.num_rejected if counted else jnp.sum(found.ys**2)
+
+    rates = jnp.array([2.0, 5.0])
+    assert bool(jnp.all(jax.vmap(lambda rate: of(rate, counted=True))(rates) > 0))
+    curvature = jax.jacfwd(jax.jacfwd(of))
+    found, single = jax.jit(jax.vmap(curvature))(rates), jax.jit(curvature)
+    assert_trees_close(found, jnp.stack([single(rate) for rate in rates]), rtol=SAME)
+
+
 # A batch that is differentiated is recorded in segments of 128 iterations.
 @functools.cache
 def stepped(most):
@@ -228,7 +243,9 @@ def test_gradients_of_everything_that_can_be_saved_are_those_of_the_lane_alone(s
         return sum(jnp.sum(jnp.nan_to_num(leaf) ** 2) for leaf in jax.tree_util.tree_leaves(seen))
 
     lanes = batch(3)
-    assert_lanes(jax.jit(jax.vmap(jax.grad(of)))(lanes), jax.jit(jax.grad(of)), lanes, range(3), rtol=1e-8)
+    # Where a step ends depends on error norms in the last bit, so what is saved there is less certain.
+    close = 1e-6 if saveat is not None and saveat.steps else 1e-8
+    assert_lanes(jax.jit(jax.vmap(jax.grad(of)))(lanes), jax.jit(jax.grad(of)), lanes, range(3), rtol=close)
 
 
 @pytest.mark.full

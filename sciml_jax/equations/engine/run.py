@@ -115,9 +115,8 @@ _compiled = jax.jit(_run, static_argnums=0)
 
 
 def _solution(plan, saveat, operands, settings, outputs, info) -> Solution:
-    assemble: Any = lambda *arrays: _assemble(plan, saveat, *arrays)
-    if saveat.fn is None:
-        assemble = one_kernel(assemble)
+    plain: Any = functools.partial(_assemble, plan, saveat)
+    assemble: Any = one_kernel(plain) if saveat.fn is None else plain
     ts, ys, y1, ends = assemble(operands, settings, outputs, info)
     stats, status = one_kernel(functools.partial(_counts, plan))(lax.stop_gradient(info))
     dense = None

@@ -79,7 +79,7 @@ def _saved(plan, operands, settings, record, rows):
 
     def at(time, index):
         frozen = lax.stop_gradient(time)
-        ends = jnp.where(active, direction * lax.stop_gradient(tb), jnp.inf)
+        ends = jnp.where(active, direction * lax.stop_gradient(tb), -jnp.inf)
         row = jnp.argmax(ends >= direction * frozen)
         a, b, start, restart = jax.tree_util.tree_map(lambda leaf: leaf[row], (ta, tb, starts, restarts))
         y1, dense, _ = plan.replayed_step(operands.theta, settings, a, b, *start, restart)

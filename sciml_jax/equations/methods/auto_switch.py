@@ -12,13 +12,11 @@ from .explicit_runge_kutta import AbstractExplicitRungeKutta
 from .one_step import AbstractOneStepMethod, Step
 from .rodas5p import Rodas5P
 from .rosenbrock import AbstractRosenbrock
+from .stiffness import LIMIT
 from .tsit5 import Tsit5
 
 LARGEST_STATE = 100
 """Numbers of a state up to which a dense Jacobian may be asked for without being told to."""
-
-LIMIT = 3.0
-"""`h rho` above which stability limits a step of `Tsit5` or `Dopri5`: a little inside their stability regions."""
 
 PATIENCE = 8.0
 """Steps in excess that it takes to switch."""
@@ -27,9 +25,11 @@ PATIENCE = 8.0
 class AutoSwitch(AbstractOneStepMethod):
     """Solve with a non-stiff method; where stability limits its steps, with a stiff one, and back. The default method.
 
-    The estimate of stiffness is free: `h rho ~ h |f(y1) - f(Y)| / |y1 - Y|` from two evaluations at the end of a step
-    of the non-stiff method, and `h |J|` from the Jacobian of the stiff one, |J| its maximum norm. When it has been
-    above (below half of) the limit of stability in more steps than not, by a margin of eight, the methods change.
+    The estimate of stiffness is free: `h rho ~ h |f(y1) - f(Y)| / |y1 - Y|`, in the norm of the tolerances, from two
+    evaluations at the end of a step of the non-stiff method, and `h |J|` from the Jacobian of the stiff one, |J| its
+    maximum norm; see `stiffness.py` for what counts at tight tolerances. The non-stiff method hands over when the
+    estimate has been above the limit of stability in eight steps more than a quarter of the others, the stiff one when
+    it has been below half of the limit in eight steps more than not.
 
     The stiff method needs a real state of at most 100 numbers and a vector field with forward derivatives; where that
     is not so, and where the vector field holds a network (a matrix product of more than 64 entries), the non-stiff
@@ -139,7 +139,9 @@ class _Pair(AbstractOneStepMethod):
 def _decide(is_stiff: Any, reasons: Any, stiffness: Any) -> tuple[Any, Any]:
     """Count the reasons to change the method, and change it when there are enough."""
     wants_change = jnp.where(is_stiff > 0, stiffness < 0.5 * LIMIT, stiffness > LIMIT)
-    reasons = jnp.maximum(reasons + jnp.where(wants_change, 1.0, -1.0), 0.0)
+    # At tight tolerances a step that stability limits swings around the limit: one below it says little.
+    doubt = jnp.where(is_stiff > 0, -1.0, -0.25)
+    reasons = jnp.maximum(reasons + jnp.where(wants_change, 1.0, doubt), 0.0)
     changes = reasons >= PATIENCE
     is_stiff = jnp.where(changes, 1.0 - is_stiff, is_stiff)
     return is_stiff, jnp.where(changes, 0.0, reasons)
@@ -156,10 +158,13 @@ def _may_be_stiff(problem: Any) -> bool:
         return False
     t0 = jnp.asarray(problem.t0, leaves[0].dtype)
     field = lambda y: problem.vector_field(t0, y, problem.args)
-    if problem.jacobian is None and _has_reverse_mode_only(
-        jax.make_jaxpr(lambda y: jax.jvp(field, (y,), (y,)))(problem.y0)
-    ):
-        return False
+    if problem.jacobian is None:
+        try:
+            moved = jax.make_jaxpr(lambda y: jax.jvp(field, (y,), (y,)))(problem.y0)
+        except (TypeError, ValueError, NotImplementedError):  # a callback, say
+            return False
+        if _has_reverse_mode_only(moved):
+            return False
     return not contains_large_dot(jax.make_jaxpr(field)(problem.y0))
 
 

@@ -9,6 +9,7 @@ from jax import lax
 from ...numerics.combine import linear_combination
 from ...numerics.interpolation import cubic_hermite
 from .one_step import AbstractOneStepMethod, Step
+from .stiffness import effective_h_rho
 
 
 class Tableau(NamedTuple):
@@ -71,7 +72,9 @@ class AbstractExplicitRungeKutta(AbstractOneStepMethod):
         error = None if b_error is None else linear_combination(None, h, b_error, stages)
         # Two evaluations at the end of the step, at y1 and near it (at the last stage but one, or one before), give an
         # estimate of the Jacobian's spectral radius for nothing; where it is not used XLA drops it.
-        stiffness = _ratio(h, f1, stages[-2], y1, before) if self.estimates_stiffness else None
+        stiffness = None
+        if self.estimates_stiffness and hasattr(system, "norm"):
+            stiffness = effective_h_rho(_ratio(system, h, f1, stages[-2], y1, before), stages[0], f1)
         return Step(y1, error, f1, self.dense(h, y, y1, stages, f1), stiffness=stiffness)
 
     def dense(self, h: Any, y: tuple, y1: tuple, stages: list[tuple], f1: tuple) -> Any:
@@ -88,10 +91,13 @@ def _is_first_same_as_last(tableau: Tableau) -> bool:
     return tableau.c[-1:] == (1.0,) and tuple(tableau.b[:-1]) == tuple(tableau.a[-1]) and tableau.b[-1] == 0.0
 
 
-def _ratio(h: Any, f1: tuple, f2: tuple, y1: tuple, y2: tuple) -> Any:
-    """`h |f1 - f2| / |y1 - y2|`, in the Euclidean norm; zero where the states are equal."""
-    size = lambda a, b: sum(jnp.sum(jnp.abs(p - q) ** 2) for p, q in zip(a, b, strict=True))
+def _ratio(system: Any, h: Any, f1: tuple, f2: tuple, y1: tuple, y2: tuple) -> Any:
+    """`h |f1 - f2| / |y1 - y2|` in the norm of the tolerances, zero where the states are equal; no derivative.
+
+    In that norm, because at tight tolerances the largest components of `y1 - y2` are nothing but rounding.
+    """
+    size = lambda a, b: system.norm(tuple(p - q for p, q in zip(a, b, strict=True)), y1, y1)
     moved, near = lax.stop_gradient((size(f1, f2), size(y1, y2)))
     h = jnp.abs(jnp.asarray(lax.stop_gradient(h)))
-    ratio = jnp.sqrt(moved / jnp.where(near > 0, near, 1.0)).astype(h.dtype)
+    ratio = (moved / jnp.where(near > 0, near, 1.0)).astype(h.dtype)
     return jnp.where(near > 0, h * ratio, jnp.zeros_like(ratio))

@@ -7,6 +7,7 @@ from jax import lax
 
 from ...numerics.combine import linear_combination
 from .one_step import AbstractOneStepMethod, Step
+from .stiffness import effective_h_rho
 
 
 class RosenbrockTableau(NamedTuple):
@@ -47,10 +48,13 @@ class AbstractRosenbrock(AbstractOneStepMethod):
         solve = linearised.shifted_solver(inverse_h / table.gamma)
         stages: list[tuple] = []
         argument = y
+        first: Any = None
+        last: Any = None
         for node, row, coupling, d in zip(table.c, table.a, table.coupling, table.d, strict=True):
             argument = lax.optimization_barrier(linear_combination(y, None, row, stages)) if stages else y
             t = tb if node == 1.0 else ta + node * h
             rhs = system.vector_field(t, argument) if stages or f0 is None else f0
+            first, last = rhs if first is None else first, rhs
             if stages:
                 rhs = linear_combination(rhs, inverse_h, coupling, stages)
             if d != 0.0 and linearised.time_derivative is not None:
@@ -61,7 +65,7 @@ class AbstractRosenbrock(AbstractOneStepMethod):
         y1 = tuple(a + b for a, b in zip(argument, error, strict=True))
         coefficients = tuple(linear_combination(None, None, row, stages) for row in table.dense)
         size = jnp.abs(jnp.asarray(lax.stop_gradient(h)))
-        stiffness = size * linearised.size().astype(size.dtype)
+        stiffness = effective_h_rho(size * linearised.size().astype(size.dtype), first, last)
         return Step(y1, error, None, (y, y1, coefficients), stiffness=stiffness)
 
     def interpolate(self, dense: Any, fraction: Any) -> tuple:
