@@ -1,7 +1,7 @@
 """From a problem and options to a `Solution`: check, compile once, run, report failure on the host."""
 
 import functools
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -115,8 +115,8 @@ _compiled = jax.jit(_run, static_argnums=0)
 
 
 def _solution(plan, saveat, operands, settings, outputs, info) -> Solution:
-    plain: Any = functools.partial(_assemble, plan, saveat)
-    assemble: Any = one_kernel(plain) if saveat.fn is None else plain
+    plain = functools.partial(_assemble, plan, saveat)
+    assemble = cast(Any, one_kernel(plain) if saveat.fn is None else plain)
     ts, ys, y1, ends = assemble(operands, settings, outputs, info)
     stats, status = one_kernel(functools.partial(_counts, plan))(lax.stop_gradient(info))
     dense = None
