@@ -1,7 +1,7 @@
 """From a problem and options to a `Solution`: check, compile once, run, report failure on the host."""
 
 import functools
-from typing import Any, cast
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -115,13 +115,16 @@ _compiled = jax.jit(_run, static_argnums=0)
 
 
 def _solution(plan, saveat, operands, settings, outputs, info) -> Solution:
-    plain = functools.partial(_assemble, plan, saveat)
-    assemble = cast(Any, one_kernel(plain) if saveat.fn is None else plain)
-    ts, ys, y1, ends = assemble(operands, settings, outputs, info)
+    def assemble(*arrays: Any) -> Any:
+        return _assemble(plan, saveat, *arrays)
+
+    assembled = one_kernel(assemble) if saveat.fn is None else assemble
+    ts, ys, y1, ends = assembled(operands, settings, outputs, info)
     stats, status = one_kernel(functools.partial(_counts, plan))(lax.stop_gradient(info))
     dense = None
     if saveat.dense:
-        dense = DenseOutput(*ends, stats.num_accepted, outputs.pieces, plan.method, plan.system.layout)
+        starts, stops = ends
+        dense = DenseOutput(starts, stops, stats.num_accepted, outputs.pieces, plan.method, plan.system.layout)
     return Solution(ts=ts, ys=ys, y1=y1, status=status, stats=stats, dense=dense)
 
 
