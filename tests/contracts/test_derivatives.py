@@ -113,8 +113,10 @@ def test_the_hessian_agrees_with_differences_of_the_gradient_and_is_symmetric(li
     assert_trees_close(hessian, hessian.T, rtol=1e-10)
     for direction in jnp.eye(2):
         slope = finite_difference_jvp(gradient, args, direction, size=1e-3)
-        # The difference also sees the steps change, by as much as the tolerance, which is loose at low order.
-        assert_trees_close(hessian @ direction, slope, rtol=1e-6, atol=1e-7 if listed.order > 3 else 1e-6)
+        # The difference also sees the steps change, by as much as the tolerance, which is loose for AdamsBashforth3
+        # (with fixed steps it agrees to 2e-14).
+        atol = 1e-6 if listed.name == "AdamsBashforth3" else 1e-7
+        assert_trees_close(hessian @ direction, slope, rtol=1e-6, atol=atol)
 
 
 def test_unbounded_steps_have_derivatives_in_both_modes():

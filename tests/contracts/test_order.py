@@ -71,8 +71,8 @@ def test_saved_times_between_the_steps_converge_with_the_order_of_the_dense_outp
 @every()
 def test_the_dense_output_gives_what_was_saved(listed):
     for ys, dense, *_ in trajectories(listed):
-        # Two programs, compiled differently: equal to rounding, which weights of size 10 enlarge.
-        np.testing.assert_allclose(dense, ys[:-1], rtol=0, atol=1e-13)
+        # Two programs, compiled differently: equal to rounding, which the large weights of high orders enlarge.
+        np.testing.assert_allclose(dense, ys[:-1], rtol=0, atol=1e-14 if listed.order < 6 else 1e-13)
 
 
 @every()

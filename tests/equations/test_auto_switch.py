@@ -56,8 +56,6 @@ def test_the_steps_are_those_of_the_better_method(name, rtol):
 @pytest.mark.parametrize("rtol", [1e-3, 1e-6, 1e-9])
 @pytest.mark.parametrize("name", NAMES)
 def test_the_steps_are_those_of_the_better_method_on_every_problem_of_the_zoo(name, rtol):
-    if name == "hires":
-        pytest.skip("stiff for rates of 100 only: Tsit5 and Rodas5P take turns, see the next law")
     steps_are_within_a_fifth(name, rtol)
 
 
