@@ -10,7 +10,8 @@ from jax import lax
 from ..core.checks import check_instance
 from ..core.tree import Static
 from ..numerics.linear_solve import factorised_solver
-from .engine.system import Linearisation, concatenate, split_like
+from .engine.flat import concatenate, split_like
+from .engine.linearisation import Linearisation
 from .methods.one_step import AbstractOneStepMethod
 from .problem import ODEProblem
 

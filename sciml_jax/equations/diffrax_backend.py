@@ -200,6 +200,7 @@ def _solution(solution: Any, saveat: Any, bad_input: Any) -> Solution:
         unknown,
         unknown,
         unknown,
+        unknown,
         solution.ts[0][-1],
         jnp.full_like(solution.ts[0][-1], jnp.nan),
     )

@@ -10,6 +10,7 @@ from jaxtyping import PyTree
 
 from ..core.callables import as_callable
 from ..core.checks import check_finite_tree, check_inexact_tree, check_interval
+from .mass_matrix import check_mass_matrix
 
 
 class ODEProblem(eqx.Module):
@@ -28,7 +29,8 @@ class ODEProblem(eqx.Module):
         Any pytree, handed to the vector field: parameters, networks, functions. Arrays and floats can change without
         compiling again; integers, booleans and strings are part of the program.
     mass_matrix, jacobian, sparsity
-        `M` in `M dy/dt = f`; a function `(t, y, args) -> df/dy` of shape (n, n) for a flat state of n numbers; the
+        `M` in `M dy/dt = f`, constant, shape (n, n) or its diagonal (n,) for a flat state of n numbers; it may be
+        singular, which makes rows of `f` algebraic equations. A function `(t, y, args) -> df/dy` of shape (n, n). The
         pattern of that Jacobian. What a method does not support it refuses by name.
 
     Raises
@@ -71,6 +73,9 @@ class ODEProblem(eqx.Module):
         self.t0 = float(t0) if isinstance(t0, int) else t0
         self.t1 = float(t1) if isinstance(t1, int) else t1
         self.args = args
+        if mass_matrix is not None:
+            mass_matrix = mass_matrix if hasattr(mass_matrix, "dtype") else jnp.asarray(mass_matrix)
+            check_mass_matrix(mass_matrix, self.y0)
         self.mass_matrix = mass_matrix
         self.jacobian = None if jacobian is None else as_callable(jacobian, "jacobian", "t", "y", "args")
         self.sparsity = sparsity

@@ -28,6 +28,9 @@ class Stats(eqx.Module):
     """Evaluations of the Jacobian."""
     num_factorisation: Int[Array, ""]
     """Factorisations of the iteration matrix."""
+    num_jvp: Int[Array, ""]
+    """Products of the Jacobian with a vector (forward mode), those that make up Jacobians included: n for a dense one
+    of n unknowns, one per colour for a coloured one, none for one that was given; -1 where unknown (Diffrax)."""
     t_last: Float[Array, ""]
     """The last time that was reached."""
     h_last: Float[Array, ""]

@@ -11,8 +11,8 @@ from typing import Any, cast
 import jax
 import jax.numpy as jnp
 
+from ..engine.flat import concatenate, split_like
 from ..engine.operands import Operands, Settings
-from ..engine.system import concatenate, split_like
 from ..methods.one_step import AbstractOneStepMethod, Step
 from .plans import changed
 

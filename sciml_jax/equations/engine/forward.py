@@ -35,7 +35,9 @@ class State(NamedTuple):
     num_accepted: Any
     status: Any
     work: Any
-    """Evaluations of the vector field and of the Jacobian, for methods that count them; or None."""
+    """What the steps cost, for methods that count it; or None."""
+    scratch: Any
+    """What the last attempt left for the next one, for methods that carry it; or None."""
     last: Any
     """Beginning and interpolant of the last accepted step, where times are saved; or None."""
     stepped: tuple
@@ -96,7 +98,8 @@ def start(plan: Any, operands: Operands, settings: Settings) -> State:
         num_steps=zero,
         num_accepted=zero,
         status=status.astype(jnp.int32),
-        work=(jnp.zeros_like(t0), jnp.zeros_like(t0)) if plan.method.counts_work else None,
+        work=tuple(jnp.zeros_like(t0) for _ in range(4)) if plan.method.counts_work else None,
+        scratch=lax.stop_gradient(plan.method.begin_scratch(system, t0, y0)) if plan.method.carries_scratch else None,
         last=last,
         stepped=stepped,
         pieces=pieces,
@@ -121,6 +124,8 @@ def attempt(plan: Any, operands: Operands, settings: Settings, state: State) -> 
         inside = inside.running_forward()
     if plan.restarts:
         carried = plan.restarted(inside, ta, state.y, carried, jnp.any(is_stop(operands, ta)))
+    if plan.method.carries_scratch:
+        inside = inside.with_scratch(state.scratch)
     step = plan.method.step(inside, ta, tb, state.y, carried)
     accepted, next_h, log_error, status = _judge(plan, operands, settings, state, step, ta, tb, lands)
     row = Row(ta, tb, state.y, carried if plan.has_memory else None)
@@ -146,7 +151,8 @@ def attempt(plan: Any, operands: Operands, settings: Settings, state: State) -> 
         num_steps=state.num_steps + 1,
         num_accepted=state.num_accepted + accepted.astype(jnp.int32),
         status=status,
-        work=jax.tree_util.tree_map(jnp.add, state.work, step.work) if plan.method.counts_work else None,
+        work=_added(state.work, step.work) if plan.method.counts_work else None,
+        scratch=lax.stop_gradient(step.scratch) if plan.method.carries_scratch else None,
         last=choose((ta, step.dense), state.last) if plan.num_save else None,
         stepped=save_step(plan, system, state, step, tb, accepted),
         pieces=pieces,
@@ -193,18 +199,28 @@ def _judge(plan, operands, settings, state, step, ta, tb, lands):
         squared = lax.optimization_barrier(squared)
         accepted = squared <= 1.0
         healthy = jnp.isfinite(squared)
+        if step.unsolved is not None:
+            accepted = accepted & ~step.unsolved
         log_error = log_norm(squared)
         factor = controller.factor(log_error, state.previous, state.before_previous, accepted, order).astype(
             state.h.dtype
         )
+        if step.factor is not None:
+            factor = lax.stop_gradient(step.factor).astype(factor.dtype)
         factor = jnp.where(healthy, factor, controller.factormin)
         # The size actually tried, where it was shortened to land on a target, says nothing about growth.
         tried = lax.stop_gradient(jnp.abs(tb - ta))
-        next_h = jnp.where(accepted & lands, jnp.maximum(state.h, tried * factor), tried * factor)
+        shortened = accepted & lands
+        if step.factor is not None:
+            # A method that keeps its size keeps it to the last digit.
+            tried = jnp.where(factor == 1.0, state.h, tried)
+        next_h = jnp.where(shortened, jnp.maximum(state.h, tried * factor), tried * factor)
         next_h = jnp.minimum(jnp.where(accepted, jnp.maximum(next_h, settings.dtmin), next_h), settings.dtmax)
     else:
         for leaf in step.y1:
             healthy = healthy & jnp.all(jnp.isfinite(leaf))
+        if step.unsolved is not None:
+            healthy = healthy & ~step.unsolved
         accepted, next_h, log_error = healthy, state.h, state.previous
     # Only a rejected step can fail: either it cannot shrink any more, or (fixed steps) it may not.
     span = lax.stop_gradient(jnp.abs(operands.t1 - operands.t0))
@@ -214,7 +230,13 @@ def _judge(plan, operands, settings, state, step, ta, tb, lands):
     if plan.controller_is_adaptive:
         exhausted = ~accepted & ((next_h <= smallest) | (next_h < settings.dtmin))
     failure = jnp.where(healthy, jnp.int32(Status.STEP_TOO_SMALL), jnp.int32(Status.NON_FINITE))
+    if step.unsolved is not None:
+        failure = jnp.where(step.unsolved, jnp.int32(Status.SINGULAR), failure)
     return accepted, next_h, log_error, jnp.where(exhausted, failure, state.status)
+
+
+def _added(total: tuple, work: Any) -> tuple:
+    return tuple(a + jnp.asarray(b, a.dtype) for a, b in zip(total, work, strict=True))
 
 
 def _is_stiff(plan, operands, settings, state):

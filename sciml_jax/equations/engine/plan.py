@@ -84,16 +84,18 @@ class Plan:
         """The bound system as a step from `ta` to `tb` should see it."""
         return system.within(ta, tb) if self.has_stops else system
 
-    def work(self, num_steps: Any, counted: Any) -> tuple[Any, Any]:
-        """Evaluations of the vector field and of the Jacobian in a solve of `num_steps` attempts."""
+    def work(self, num_steps: Any, counted: Any) -> tuple[Any, Any, Any, Any]:
+        """Evaluations of the vector field and the Jacobian, factorisations, Jacobian-vector products of a solve."""
         # A guess of the first step needs f(t0, y0) and one more; the former is also what is handed on.
         before = int(self.carries_f0 or self.needs_guess) + int(self.needs_guess)
         if counted is not None:
-            evaluations, jacobians = (jnp.asarray(n, jnp.int32) for n in counted)
-            return evaluations + before, jacobians
+            evaluations, jacobians, factorisations, products = (jnp.asarray(n, jnp.int32) for n in counted)
+            products = products + self.system.jvps_per_jacobian * jacobians
+            return evaluations + before, jacobians, factorisations, products
         repeated = int(self.method.carries_f0 and not self.carries_f0)
         evaluations = before + (self.method.evaluations_per_step + repeated) * num_steps
-        return evaluations, num_steps if self.method.is_implicit else jnp.zeros_like(num_steps)
+        jacobians = num_steps if self.method.is_implicit else jnp.zeros_like(num_steps)
+        return evaluations, jacobians, jacobians, self.system.jvps_per_jacobian * jacobians
 
     def dense_shape(self, operands: Operands, settings: Settings, complete: bool) -> Any:
         """Shapes of a step's data for the interpolant, as the step leaves it or completed."""

@@ -17,6 +17,7 @@ from ...numerics.one_kernel import one_kernel
 from ...numerics.tabulated import interpolants
 from ..adjoints import AbstractAdjoint, default_adjoint
 from ..controllers import FixedStep, PIDController
+from ..mass_matrix import as_mass_matrix
 from ..options import SMALLEST_RTOL, check_options, default_tolerances, pull_in_save_times, raise_on_failure, time_dtype
 from ..saveat import as_saveat
 from ..solution import DenseOutput, Solution, Stats
@@ -59,6 +60,10 @@ def call_compiled(function: Any, cached: Any, arguments: tuple, method: Any, max
     """
     problem, saveat = arguments[:2]
     problem = eqx.tree_at(lambda p: p.y0, problem, jax.tree_util.tree_map(jnp.asarray, problem.y0))
+    if problem.mass_matrix is not None:
+        # Before tracing, where its zeros may still be known.
+        mass = as_mass_matrix(problem.mass_matrix, problem.y0)
+        problem = eqx.tree_at(lambda p: p.mass_matrix, problem, mass)
     dynamic, static = partition((problem, *arguments[1:]))
     functions = (problem.vector_field, problem.jacobian, saveat.fn, *method.functions())
     config = Static((static, method, max_steps, captured_values(*functions)))
@@ -131,9 +136,9 @@ def _solution(plan, saveat, operands, settings, outputs, info) -> Solution:
 def _counts(plan, info):
     t, h, num_steps, num_accepted, _, status, _, work = info
     num_steps, num_accepted, status = (value.astype(jnp.int32) for value in (num_steps, num_accepted, status))
-    evaluations, jacobians = plan.work(num_steps, work)
+    evaluations, *linear = plan.work(num_steps, work)
     rejected = num_steps - num_accepted
-    return Stats(num_steps, num_accepted, rejected, evaluations, jacobians, jacobians, t, h), status
+    return Stats(num_steps, num_accepted, rejected, evaluations, *linear, t, h), status
 
 
 def _assemble(plan, saveat, operands, settings, outputs, info) -> tuple:
@@ -205,9 +210,10 @@ def checked_controller(method: Any, controller: Any, dt0: Any) -> Any:
 def check_capabilities(problem: Any, method: Any) -> None:
     """Refuse problems that the method does not solve."""
     name = type(method).__name__
-    if problem.mass_matrix is not None:
+    if problem.mass_matrix is not None and not method.solves_mass_matrix:
         msg = (
-            f"`{name}` solves `y' = f` without a mass matrix; got `mass_matrix`. Multiply by its inverse if it has one."
+            f"`{name}` solves `y' = f` without a mass matrix; got `mass_matrix`. Choose a method that takes one, "
+            "such as `sj.Rodas5P()`, or multiply by the inverse of the matrix if it has one."
         )
         raise ValueError(msg)
     leaves = jax.tree_util.tree_leaves(problem.y0)

@@ -1,9 +1,8 @@
 """The user's problem as the engine sees it: functions of tuples of arrays with every operand explicit."""
 
 import copy
-import functools
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,40 +11,12 @@ from jax import lax
 
 from ...core.tree import describe
 from ...numerics.batching import batch_native
-from ...numerics.linear_solve import factorised_solver
 from ...numerics.loops import vary_like
+from .flat import concatenate, split_like
 from .layout import Layout
+from .linearisation import ComponentLinearisation, Linearisation, Mass
 from .norms import error_norm
 from .traced import TracedFunction, use_components
-
-
-class Linearisation(NamedTuple):
-    """The vector field linearised at a point."""
-
-    jacobian: Any
-    """`df/dy`: an array of shape (n, n) over the concatenated leaves, or rows of scalars for components."""
-    time_derivative: tuple | None
-    """`df/dt`, as a tuple like the state; None where it is known to vanish."""
-
-    def size(self) -> Any:
-        """The maximum norm of the Jacobian, a bound of its spectral radius; no derivative."""
-        if isinstance(self.jacobian, tuple):
-            rows = [sum(jnp.abs(jnp.asarray(entry)) for entry in row) for row in self.jacobian]
-            return lax.stop_gradient(functools.reduce(jnp.maximum, rows))
-        return lax.stop_gradient(jnp.max(jnp.sum(jnp.abs(self.jacobian), axis=1)))
-
-    def shifted_solver(self, shift: Any):
-        """`solve(rhs)` for `(shift I - J) x = rhs`, with one factorisation."""
-        if isinstance(self.jacobian, tuple):
-            matrix = tuple(
-                tuple((shift - entry) if i == j else -entry for j, entry in enumerate(row))
-                for i, row in enumerate(self.jacobian)
-            )
-            return factorised_solver(matrix)
-        size = self.jacobian.shape[0]
-        dtype = self.jacobian.dtype
-        solve = factorised_solver(shift.astype(dtype) * jnp.eye(size, dtype=dtype) - self.jacobian)
-        return lambda rhs: split_like(solve(concatenate(rhs)), rhs)
 
 
 class BoundSystem:
@@ -57,6 +28,8 @@ class BoundSystem:
         self._is_forward = False
         self._parts = system.parts(theta, consts)
         self._limits: tuple | None = None
+        self.scratch: Any = None
+        """What the last attempt left for this one, for methods that carry it; None where a step is recomputed."""
 
     def within(self, ta: Any, tb: Any) -> "BoundSystem":
         """The system seen from inside the step: times at its ends are moved inwards by the smallest possible amount.
@@ -77,17 +50,18 @@ class BoundSystem:
         self._is_forward = True
         return self
 
+    def with_scratch(self, scratch: Any) -> "BoundSystem":
+        """The system with what the last attempt left."""
+        self = copy.copy(self)
+        self.scratch = scratch
+        return self
+
     def choose(self, is_rare: Any, rare: Callable, common: Callable, *args: Any) -> Any:
         """`rare(system, *args)` where `is_rare`, else `common(system, *args)`; only one of them is computed.
 
         In a batch the rare one is computed when some lane asks for it, and then for all lanes.
         """
-        own = (*self._operands, self._limits)
-
-        def bound(operands):
-            system = BoundSystem(self._system, *operands[:4])
-            system._limits, system._is_forward = operands[4], self._is_forward
-            return system
+        own, bound = self.operands(), self._rebound
 
         def one(function):
             # Inside shard_map both branches must vary alike.
@@ -108,6 +82,55 @@ class BoundSystem:
             return lax.cond(jnp.any(is_rare), both, each(common), own, args)
 
         return (batch_native(branch, lanes) if self._is_forward else branch)(is_rare, own, args)
+
+    def root(self, find: Callable, residual: Callable, solver: Callable, *args: Any) -> tuple[tuple, Any]:
+        """`z` with `residual(system, z, *args) = 0`, and what else is known about the search.
+
+        `find(system, *args) -> (z, info)` may iterate as it likes: derivatives come from the implicit function theorem,
+        with `solver(system, z, *args) -> solve` for `d residual/dz x = rhs` at the root. `info` is a pytree of float
+        arrays without derivatives. The functions may close over nothing traced; all traced values come in `args`.
+        """
+        bound = self._rebound
+
+        @jax.custom_jvp
+        def search(own, args):
+            z, info = find(bound(own), *args)
+            return z, lax.stop_gradient(info)
+
+        @search.defjvp
+        def rule(primals, tangents):
+            own, args = primals
+            z, info = search(own, args)
+            moved = jax.jvp(lambda own, args: residual(bound(own), z, *args), primals, tangents)[1]
+            dz = solver(bound(own), z, *args)(tuple(-leaf for leaf in moved))
+            return (z, info), (dz, jax.tree_util.tree_map(jnp.zeros_like, info))
+
+        return search(self.operands(), args)
+
+    def operands(self) -> tuple:
+        """What is traced in here, to be handed to functions that may close over nothing traced."""
+        return (*self._operands, self._limits, self.scratch)
+
+    def _rebound(self, own: tuple) -> "BoundSystem":
+        """The system on other values of `operands()`."""
+        system = BoundSystem(self._system, *own[:4])
+        system._limits, system.scratch, system._is_forward = own[4], own[5], self._is_forward
+        return system
+
+    @property
+    def mass(self) -> Mass | None:
+        """The mass matrix; None for the identity."""
+        system = self._system
+        if system.mass is None:
+            return None
+        example = tuple(jnp.zeros(shape, dtype) for shape, dtype in system.entry_shapes)
+        # The values depend on neither time nor state.
+        values = system.mass(*self._parts[4], jnp.zeros((), system.time_dtype), example)
+        return Mass(values if system.layout.components else values[0], *system.mass_places)
+
+    def mass_product(self, v: tuple) -> tuple:
+        """`M v`; `v` itself without a mass matrix."""
+        return v if self._system.mass is None else self.mass.product(v)
 
     def _time(self, t: Any) -> Any:
         return t if self._limits is None else jnp.minimum(jnp.maximum(t, self._limits[0]), self._limits[1])
@@ -138,13 +161,18 @@ class BoundSystem:
         out = self._system.derivatives(*self._parts[2], self._time(t), y)
         if not self._system.layout.components:
             jacobian, time_derivative = out
-            return Linearisation(jacobian, split_like(time_derivative, y))
+            return Linearisation(jacobian, split_like(time_derivative, y), self.mass)
         size = len(y)
         rows = tuple(tuple(out[size * i : size * (i + 1)]) for i in range(size))
         in_time = out[size * size :]
         # Entries that are known while tracing are NumPy scalars: an autonomous problem shows here.
         autonomous = all(isinstance(entry, np.generic) and entry == 0 for entry in in_time)
-        return Linearisation(rows, None if autonomous else in_time)
+        return ComponentLinearisation(rows, None if autonomous else in_time, self.mass)
+
+    def with_jacobian(self, jacobian: Any) -> Any:
+        """A linearisation with the `jacobian` of an earlier one, which may have been kept from step to step."""
+        kind = ComponentLinearisation if self._system.layout.components else Linearisation
+        return kind(jacobian, None, self.mass)
 
 
 class System:
@@ -187,6 +215,16 @@ class System:
             bound = TracedFunction(radius, t0, y0, args)
             _check_radius(bound.out_shape)
             self.spectral_radius = bound.with_layout(components, leaves, None)
+        mass = problem.mass_matrix
+        self.mass: Any = None
+        if mass is not None:
+            self.mass_places = mass.rows, mass.columns, mass.size
+            self.mass = TracedFunction(_mass_values, t0, y0, mass).with_layout(components, leaves, None)
+        shapes = [(leaf.shape, leaf.dtype) for leaf in leaves]
+        is_given = problem.jacobian is not None
+        self.jvps_per_jacobian = 0 if is_given or derivatives is None else sum(leaf.size for leaf in leaves)
+        self.entry_shapes = [((), d) for s, d in shapes for _ in range(int(np.prod(s)))] if components else shapes
+        self.time_dtype = jnp.asarray(t0).dtype
         functions = self._functions()
         self._counts = [(len(f.theta), len(f.consts)) if f is not None else (0, 0) for f in functions]
         self.theta = tuple(leaf for f in functions if f is not None for leaf in f.theta)
@@ -208,19 +246,24 @@ class System:
         return theta, consts
 
     def _functions(self) -> tuple:
-        return self.vector_field, self.saved_function, self.derivatives, self.spectral_radius
+        return self.vector_field, self.saved_function, self.derivatives, self.spectral_radius, self.mass
 
     def bind(self, theta: tuple, consts: tuple, rtol: Any = None, atol: Any = None) -> BoundSystem:
         """Fill in the operands, and the tolerances for methods that look at them."""
         return BoundSystem(self, theta, consts, rtol, atol)
 
     def parts(self, theta: tuple, consts: tuple) -> list[tuple[tuple, tuple]]:
-        """The operands of the vector field, the saved function, the derivatives and the spectral radius."""
+        """The operands of the vector field, the saved function, the derivatives, the spectral radius and the mass."""
         parts, i, j = [], 0, 0
         for num_theta, num_consts in self._counts:
             parts.append((theta[i : i + num_theta], consts[j : j + num_consts]))
             i, j = i + num_theta, j + num_consts
         return parts
+
+
+def _mass_values(t: Any, y: Any, mass: Any) -> Any:
+    del t, y
+    return mass.values
 
 
 def _derivatives(problem: Any, t0: Any, y0: Any) -> TracedFunction:
@@ -247,21 +290,6 @@ def _derivatives(problem: Any, t0: Any, y0: Any) -> TracedFunction:
         return matrix.astype(dtype), jax.jvp(lambda t: flat_field(t, flat), (t,), (jnp.ones_like(t),))[1]
 
     return TracedFunction(derivatives, t0, y0, (problem.vector_field, problem.jacobian, problem.args))
-
-
-def concatenate(leaves: Sequence[Any]) -> Any:
-    """All leaves as one vector."""
-    return jnp.concatenate([jnp.ravel(leaf) for leaf in leaves]) if len(leaves) > 1 else jnp.ravel(leaves[0])
-
-
-def split_like(vector: Any, leaves: tuple) -> tuple:
-    """Undo `concatenate`, with the shapes and dtypes of `leaves`."""
-    parts, start = [], 0
-    for leaf in leaves:
-        size = int(np.prod(leaf.shape))
-        parts.append(lax.slice(vector, (start,), (start + size,)).reshape(leaf.shape).astype(leaf.dtype))
-        start += size
-    return tuple(parts)
 
 
 def check_vector_field(out: Any, y0: Any) -> None:

@@ -9,7 +9,7 @@ from jax import lax
 
 from ...numerics.components import contains_large_dot
 from .explicit_runge_kutta import AbstractExplicitRungeKutta
-from .one_step import AbstractOneStepMethod, Step
+from .one_step import AbstractOneStepMethod, Step, Work
 from .rodas5p import Rodas5P
 from .rosenbrock import AbstractRosenbrock
 from .stiffness import LIMIT
@@ -124,9 +124,8 @@ class _Pair(AbstractOneStepMethod):
         y1, error, stiffness, pieces = system.choose(selected, stiff, nonstiff, ta, tb, tiny, y, selected)
         memory = _decide(is_stiff, reasons, stiffness)
         order = jnp.where(selected, self.stiff.error_order, self.nonstiff.error_order)
-        work = tuple(
-            jnp.where(selected, a, b).astype(ta.dtype) for a, b in ((self.stiff.evaluations_per_step, 7), (1, 0))
-        )
+        one = jnp.where(selected, 1.0, 0.0)
+        work = Work(jnp.where(selected, self.stiff.evaluations_per_step, 7), one, one)
         return Step(y1, error, None, (is_stiff, *pieces), memory=memory, error_order=order, work=work)
 
     def interpolate(self, dense: Any, fraction: Any) -> tuple:

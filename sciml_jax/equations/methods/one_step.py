@@ -12,6 +12,19 @@ from ..problem import ODEProblem
 from ..solution import Solution
 
 
+class Work(NamedTuple):
+    """What a step cost, as float scalars."""
+
+    vector_field: Any
+    """Evaluations of the vector field."""
+    jacobian: Any = 0.0
+    """Evaluations of the Jacobian."""
+    factorisation: Any = 0.0
+    """Factorisations of `shift M - J`."""
+    jvp: Any = 0.0
+    """Products of the Jacobian with a vector, beyond those that make up the Jacobians counted above."""
+
+
 class Step(NamedTuple):
     """One attempted step, everything as tuples over the state's leaves (or its components)."""
 
@@ -31,8 +44,15 @@ class Step(NamedTuple):
     """For methods with a memory: what the next attempt gets if this one is rejected; None keeps the memory."""
     stiffness: Any = None
     """An estimate of `h rho`, the step times the spectral radius of the Jacobian, where it is cheap."""
-    work: Any = None
-    """Evaluations of the vector field and of the Jacobian in this step, where they vary (`counts_work`)."""
+    work: Work | None = None
+    """What the step cost, where that varies (`counts_work`)."""
+    factor: Any = None
+    """The next step size over this one, for methods that choose it themselves; the controller keeps its bounds."""
+    scratch: Any = None
+    """What the next attempt may use, whether this one is accepted or not (`carries_scratch`)."""
+    unsolved: Any = None
+    """Whether an implicit equation was not solved: the attempt is rejected, and if the size cannot shrink any further
+    the status is `SINGULAR`."""
 
 
 class AbstractOneStepMethod(AbstractMethod):
@@ -59,6 +79,11 @@ class AbstractOneStepMethod(AbstractMethod):
     """Whether steps depend on earlier ones through a memory (multistep methods), which derivatives pass through."""
     memory_restarts: ClassVar[bool] = True
     """Whether the memory begins anew after a discontinuity."""
+    carries_scratch: ClassVar[bool] = False
+    """Whether attempts hand on what saves work but changes nothing beyond the tolerance of inner iterations, such as a
+    factorisation. It is neither recorded nor differentiated: where a step is recomputed, `system.scratch` is None."""
+    solves_mass_matrix: ClassVar[bool] = False
+    """Whether `M dy/dt = f` is solved, with a constant and possibly singular `M`."""
     counts_work: ClassVar[bool] = False
     """Whether steps say in `Step.work` what they cost."""
 
@@ -73,6 +98,10 @@ class AbstractOneStepMethod(AbstractMethod):
 
     def begin(self, system: Any, t0: Any, y0: tuple) -> Any:
         """The memory before the first step and after a discontinuity: a pytree of float arrays."""
+        raise NotImplementedError
+
+    def begin_scratch(self, system: Any, t0: Any, y0: tuple) -> Any:
+        """The scratch of the first attempt, a pytree of arrays whose shapes and dtypes stay."""
         raise NotImplementedError
 
     @abc.abstractmethod

@@ -30,7 +30,7 @@ class RosenbrockTableau(NamedTuple):
 class AbstractRosenbrock(AbstractOneStepMethod):
     """A stiffly accurate Rosenbrock method whose last stage is the error estimate.
 
-    Stage i solves `(I/(gamma h) - J) u_i = f(t + c_i h, y + sum_j a_ij u_j) + sum_j C_ij u_j / h + d_i h df/dt`, with
+    Stage i solves `(M/(gamma h) - J) u_i = f(t + c_i h, y + sum_j a_ij u_j) + M sum_j C_ij u_j / h + d_i h df/dt`, with
     the exact Jacobian `J = df/dy` and `df/dt` at the beginning of the step. The solution is the last stage's argument
     plus its increment.
     """
@@ -38,6 +38,7 @@ class AbstractRosenbrock(AbstractOneStepMethod):
     tableau: ClassVar[RosenbrockTableau]
     is_implicit: ClassVar[bool] = True
     carries_f0: ClassVar[bool] = False
+    solves_mass_matrix: ClassVar[bool] = True
 
     def step(self, system: Any, ta: Any, tb: Any, y: tuple, f0: tuple | None = None) -> Step:
         """Advance `y` from `ta` to `tb`; cost: one Jacobian, one factorisation, a solve and an evaluation per stage."""
@@ -55,8 +56,11 @@ class AbstractRosenbrock(AbstractOneStepMethod):
             t = tb if node == 1.0 else ta + node * h
             rhs = system.vector_field(t, argument) if stages or f0 is None else f0
             first, last = rhs if first is None else first, rhs
-            if stages:
+            if stages and linearised.mass is None:
                 rhs = linear_combination(rhs, inverse_h, coupling, stages)
+            elif stages:
+                coupled = linear_combination(None, inverse_h, coupling, stages)
+                rhs = tuple(a + b for a, b in zip(rhs, system.mass_product(coupled), strict=True))
             if d != 0.0 and linearised.time_derivative is not None:
                 rhs = linear_combination(rhs, h, (d,), [linearised.time_derivative])
             rhs = lax.optimization_barrier(rhs)

@@ -15,7 +15,8 @@ from ...core.status import Status
 from ...core.tree import Static, combine, partition
 from ...numerics.loops import vary_like
 from ..adjoints import ImplicitAdjoint
-from ..engine.system import check_vector_field, concatenate, split_like
+from ..engine.flat import concatenate, split_like
+from ..engine.system import check_vector_field
 from ..engine.traced import TracedFunction
 from ..options import default_tolerances, raise_on_failure
 from ..solution import Solution, Stats
@@ -132,7 +133,8 @@ def _stats(found, y):
     unknown = jnp.full((), jnp.nan, y.dtype)
     steps, zero = found.num_steps, jnp.zeros_like(found.num_steps)
     factorisations = found.num_factorisations
-    return Stats(steps, steps, zero, found.num_evaluations, factorisations, factorisations, unknown, unknown)
+    products = factorisations * y.size
+    return Stats(steps, steps, zero, found.num_evaluations, factorisations, factorisations, products, unknown, unknown)
 
 
 def size(vector: Any, y: Any, fixed: Fixed) -> Any:

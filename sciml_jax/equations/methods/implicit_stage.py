@@ -1,0 +1,231 @@
+"""The implicit equation of a stage, `M (z - base) / scale = f(t, z)`, by simplified Newton iterations.
+
+Diagonally implicit Runge-Kutta methods and BDF solve nothing else. The Jacobian and its factorisation are kept from
+step to step in the method's scratch and renewed when the iteration or a change of `scale` asks for it; derivatives come
+from the implicit function theorem at the solution (`system.root`) and never see the iterations.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from ...numerics.combine import linear_combination
+from ...numerics.loops import while_loop
+from .one_step import Work
+
+MAX_ITERATIONS = 6
+"""Newton iterations before an attempt is given up."""
+
+ACCURACY = 0.03
+"""Bound on the error that the iteration leaves, in units of the tolerance."""
+
+LARGEST_CHANGE = 0.25
+"""Relative change of `scale` beyond which the matrix is factorised anew with the old Jacobian."""
+
+LARGEST_AGE = 20.0
+"""Steps after which the Jacobian is evaluated anew whatever the convergence."""
+
+
+class Kept(NamedTuple):
+    """The linear algebra that attempts hand on: what `carries_scratch` methods return in `Step.scratch`."""
+
+    jacobian: Any
+    factors: Any
+    """Of `M / scale - J`."""
+    scale: Any
+    """The `scale` of the factors."""
+    t: Any
+    """Where the Jacobian was evaluated; NaN before the first evaluation."""
+    age: Any
+    """Attempts since then."""
+    distrusted: Any
+    """One if the last attempt did not converge with a Jacobian that was not its own."""
+    rate: Any
+    """The rate of convergence that the last iteration with these factors had; one where none is known."""
+
+
+class Solved(NamedTuple):
+    """How an iteration ended, as floats."""
+
+    converged: Any
+    """One or zero."""
+    iterations: Any
+    rate: Any
+    """The last quotient of successive corrections."""
+
+
+def empty_scratch(system: Any, t0: Any, y0: tuple) -> Kept:
+    """Scratch that asks for a Jacobian; for `begin_scratch`."""
+
+    def example():
+        linear = system.linearise(t0, y0)
+        return as_arrays(linear.jacobian), linear.factorise(jnp.ones_like(t0))
+
+    shapes = jax.eval_shape(example)
+    jacobian, factors = jax.tree_util.tree_map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    zero = jnp.zeros_like(t0)
+    return Kept(jacobian, factors, zero, jnp.full_like(t0, jnp.nan), zero, zero, zero + 1)
+
+
+def prepare(system: Any, ta: Any, y: tuple, scale: Any) -> tuple[Kept, Work]:
+    """The factorisation for a step from `(ta, y)` with this `scale`, from the scratch as far as that is still good."""
+    scale = lax.stop_gradient(scale)
+    one, zero = jnp.ones_like(ta), jnp.zeros_like(ta)
+    ta, y = lax.stop_gradient((ta, y))
+    if system.scratch is None:
+        return _renewed(system, ta, y, scale, None), Work(zero, one, one)
+    kept = system.scratch
+    is_stale = jnp.isnan(kept.t) | (kept.age >= LARGEST_AGE) | (kept.distrusted > 0)
+    has_changed = ~(jnp.abs(scale / kept.scale - 1) <= LARGEST_CHANGE)
+    renews = is_stale | has_changed
+
+    def keep(system, ta, y, scale, kept, is_stale):
+        del system, ta, y, scale, is_stale
+        return kept
+
+    def renew(system, ta, y, scale, kept, is_stale):
+        jacobian = system.choose(is_stale, _fresh_jacobian, _kept_jacobian, ta, y, kept.jacobian)
+        factors = system.with_jacobian(jacobian).factorise(1.0 / scale)
+        pick = lambda new, old: jnp.where(is_stale, new, old)
+        zero = jnp.zeros_like(kept.age)
+        return Kept(
+            jacobian, factors, scale, pick(ta, kept.t), pick(zero, kept.age), pick(zero, kept.distrusted), zero + 1
+        )
+
+    new = system.choose(renews, renew, keep, ta, y, scale, kept, is_stale)
+    work = Work(zero, jnp.where(is_stale, one, zero), jnp.where(renews, one, zero))
+    return new, work
+
+
+def handed_on(kept: Kept, ta: Any, solved: Any) -> Kept:
+    """The scratch for the next attempt; a failure with an old Jacobian asks for a new one.
+
+    `solved` is the `Solved` of the attempt's stages, its `converged` and `rate` the worst of them.
+    """
+    is_trusted = (solved.converged > 0) | is_fresh(kept, ta)
+    distrusted = jnp.where(is_trusted, 0.0, 1.0).astype(kept.age.dtype)
+    return kept._replace(age=kept.age + 1, distrusted=distrusted, rate=solved.rate.astype(kept.rate.dtype))
+
+
+def is_fresh(kept: Kept, ta: Any) -> Any:
+    """Whether the Jacobian was evaluated at `ta`: if an iteration fails with it, only a smaller step can help."""
+    return kept.t == ta
+
+
+def solve_stage(
+    system: Any, t: Any, base: tuple, scale: Any, guess: tuple, kept: Kept, field: str = "vector_field"
+) -> tuple[tuple, Solved]:
+    """`z` with `M (z - base) / scale = f(t, z)`.
+
+    Parameters
+    ----------
+    system
+        The bound system.
+    t, base, scale
+        The equation's data; differentiable. `scale` is `gamma h` for a stage, `h / alpha` for BDF.
+    guess
+        Where the iteration starts.
+    kept
+        From `prepare`.
+    field
+        The method of `system` that evaluates f: the implicit part of a split problem has its own.
+
+    Returns
+    -------
+    tuple
+        `(z, Solved)`. Cost: one evaluation and one substitution per iteration, usually two to three.
+
+    References
+    ----------
+    Hairer & Wanner, Solving Ordinary Differential Equations II (1996), IV.8 (stopping); Shampine & Reichelt, The MATLAB
+    ODE suite, SIAM J. Sci. Comput. 18 (1997) 1-22; Hindmarsh et al., SUNDIALS, ACM TOMS 31 (2005) 363-396 (the
+    correction for a changed scale).
+    """
+    # The iteration is not differentiated, but its operands are of the rule below.
+    still = lax.stop_gradient((guess, kept))
+
+    def residual(system, z, t, base, scale, *_):
+        slope = getattr(system, field)(t, z)
+        moved = tuple(a - b for a, b in zip(z, base, strict=True))
+        return linear_combination(slope, -1.0 / scale, (1.0,), [system.mass_product(moved)])
+
+    def find(system, t, base, scale, guess, kept):
+        linear = system.with_jacobian(kept.jacobian)
+        correction = 2.0 / (1.0 + scale / kept.scale)
+
+        def iterate(z):
+            step = linear.solve(kept.factors, residual(system, z, t, base, scale))
+            return linear_combination(None, correction, (1.0,), [step])
+
+        return simplified_newton(system, iterate, guess, kept.rate, (t, base, scale, kept))
+
+    def solver(system, z, t, base, scale, *_):
+        del base
+        linear = system.linearise(t, z) if field == "vector_field" else system.linearise_implicit(t, z)
+        # d residual/dz = J - M / scale.
+        solve = linear.shifted_solver(1.0 / scale)
+        return lambda rhs: tuple(-leaf for leaf in solve(rhs))
+
+    return system.root(find, residual, solver, t, base, scale, *still)
+
+
+def simplified_newton(system: Any, correction: Any, guess: tuple, rate: Any, operands: Any) -> tuple[tuple, Solved]:
+    """Iterate `z <- z + correction(z)` until the error left is below `ACCURACY` tolerances, or will not get there.
+
+    The error after a correction `d_k` is at most `rate / (1 - rate) |d_k|`; the iteration is given up when the rate
+    exceeds 0.9, or when the iterations left cannot reach the accuracy at this rate. `rate` is what the last iteration
+    with the same matrix had (one where unknown); it judges the first correction.
+    """
+    dtype = jnp.finfo(guess[0].dtype).dtype
+    # Corrections at the level of rounding cannot get smaller.
+    eps = 10 * jnp.finfo(dtype).eps
+    rounding = system.norm(tuple(eps * leaf for leaf in guess), guess, guess).astype(dtype)
+    expected = jnp.clip(rate.astype(dtype), 1e-3, 0.999) ** 0.8
+
+    def going(carry):
+        _, _, _, _, ended = carry
+        return ended == 0
+
+    def body(carry):
+        z, size, rate, count, _ = carry
+        step = correction(z)
+        z = linear_combination(z, None, (1.0,), [step])
+        new = system.norm(step, guess, z).astype(dtype)
+        rate = jnp.where(count > 0, new / jnp.maximum(size, jnp.finfo(dtype).tiny), rate)
+        seen = jnp.where(count > 0, rate, expected)
+        done = (seen / (1 - seen) * new <= ACCURACY) & (seen < 1) | (new <= rounding)
+        remaining = MAX_ITERATIONS - 1 - count
+        hopeless = (count > 0) & ((rate >= 0.9) | (rate**remaining / (1 - rate) * new > ACCURACY))
+        hopeless = hopeless | ~jnp.isfinite(new) | (remaining <= 0)
+        ended = jnp.where(done, 1.0, jnp.where(hopeless, -1.0, 0.0)).astype(dtype)
+        return z, new, rate, count + 1, ended
+
+    zero = jnp.zeros((), dtype)
+    init = (guess, zero, zero, zero, zero)
+    z, _, rate, count, ended = while_loop(going, body, init, operands, system.operands())
+    return z, Solved((ended > 0).astype(dtype), count, rate)
+
+
+def as_arrays(tree: Any) -> Any:
+    """Entries known while tracing (NumPy scalars) as arrays, so that a loop can carry them."""
+    return jax.tree_util.tree_map(jnp.asarray, tree)
+
+
+def _renewed(system, ta, y, scale, kept):
+    del kept
+    linear = system.linearise(ta, y)
+    jacobian = as_arrays(linear.jacobian)
+    zero = jnp.zeros_like(ta)
+    return Kept(jacobian, linear.factorise(1.0 / scale), scale, ta, zero, zero, zero + 1)
+
+
+def _fresh_jacobian(system, ta, y, jacobian):
+    del jacobian
+    return as_arrays(system.linearise(ta, y).jacobian)
+
+
+def _kept_jacobian(system, ta, y, jacobian):
+    del system, ta, y
+    return jacobian
