@@ -21,6 +21,8 @@ _MESSAGES = {
     "out. Use an implicit method such as `sj.Rodas5P()`.",
     7: "an implicit equation inside a step could not be solved (a singular or non-finite matrix). Check the Jacobian, "
     "or start with a smaller `dt0`.",
+    8: "the initial values do not satisfy the algebraic equations (or, in fully implicit form, `y0` and `yp0` do not "
+    "satisfy `F(t0, y0, yp0, args) = 0`) to within the tolerances. Correct the initial values, or loosen the tolerances.",
 }
 
 
@@ -40,6 +42,7 @@ class Status(enum.IntEnum):
     BAD_INPUT = 5
     STIFF = 6
     SINGULAR = 7
+    INCONSISTENT = 8
 
     @property
     def message(self) -> str:

@@ -4,7 +4,10 @@
   makes the vector fields of both.
 - `solve`: the front door. `solution`: `Solution`, `Stats`. `saveat`: `SaveAt`.
 - `methods/`: one file per method. `controllers/`: step sizes. `adjoints/`: how derivatives are computed.
-- `steady_state/`: `SteadyStateProblem` and its methods.
+- `mass_matrix`: `M` in `M dy/dt = f`. `implicit_dae`: `ImplicitDAEProblem`.
+- `linear_solvers`: what `linear_solver=` takes. `sparsity`: patterns of problems, detected and checked.
+- `steady_state/`: `SteadyStateProblem` and its methods. `boundary_value/`: `BVProblem` and its methods.
+- `stability/`: stability functions and regions of methods, stiffness ratios of problems.
 - `engine/`: the native integrator behind the one-step methods.
 - `diffrax_backend`: solving through any Diffrax solver. `as_diffrax`: our methods in Diffrax.
 - `stepping`: `init` and `step`, for loops that a user drives.
@@ -22,6 +25,10 @@ from .as_diffrax import as_diffrax as as_diffrax
 from .controllers import FixedStep as FixedStep
 from .controllers import PIDController as PIDController
 from .hamiltonian import HamiltonianProblem as HamiltonianProblem
+from .linear_solvers import GMRES as GMRES
+from .linear_solvers import KLU as KLU
+from .linear_solvers import AbstractLinearSolver as AbstractLinearSolver
+from .linear_solvers import Direct as Direct
 from .methods import (
     ABM as ABM,
 )
@@ -107,6 +114,20 @@ from .solution import DenseOutput as DenseOutput
 from .solution import Solution as Solution
 from .solution import Stats as Stats
 from .solve import solve as solve
+from .sparsity import check_sparsity as check_sparsity
+from .sparsity import detect_sparsity as detect_sparsity
+from .stability import Spectrum as Spectrum
+from .stability import StabilityRegion as StabilityRegion
+from .stability import StabilityReport as StabilityReport
+from .stability import is_a_stable as is_a_stable
+from .stability import is_l_stable as is_l_stable
+from .stability import jacobian_spectrum as jacobian_spectrum
+from .stability import multistep_stability as multistep_stability
+from .stability import plot_stability_region as plot_stability_region
+from .stability import stability_function as stability_function
+from .stability import stability_region as stability_region
+from .stability import stability_report as stability_report
+from .stability import stiffness_ratio as stiffness_ratio
 from .steady_state import DynamicSS as DynamicSS
 from .steady_state import NewtonRaphson as NewtonRaphson
 from .steady_state import SteadyStateProblem as SteadyStateProblem

@@ -59,6 +59,12 @@ def as_diffrax(method: AbstractOneStepMethod) -> "OneStepSolver":
             "steps along. Use `sj.solve`, or choose a method such as `sj.Tsit5()`."
         )
         raise TypeError(msg)
+    if method.needs_split:
+        msg = (
+            f"`as_diffrax` takes methods for any vector field; got `{method.name}`, which needs an `sj.Split`. Use "
+            "`sj.solve`, or choose a method such as `sj.Rodas5P()`."
+        )
+        raise TypeError(msg)
     return OneStepSolver(method) if method.error_order is None else AdaptiveOneStepSolver(method)
 
 

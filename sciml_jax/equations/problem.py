@@ -10,6 +10,7 @@ from jaxtyping import PyTree
 
 from ..core.callables import as_callable
 from ..core.checks import check_finite_tree, check_inexact_tree, check_interval
+from ..numerics.sparsity_sources import as_sparsity_pattern
 from .mass_matrix import check_mass_matrix
 
 
@@ -78,7 +79,8 @@ class ODEProblem(eqx.Module):
             check_mass_matrix(mass_matrix, self.y0)
         self.mass_matrix = mass_matrix
         self.jacobian = None if jacobian is None else as_callable(jacobian, "jacobian", "t", "y", "args")
-        self.sparsity = sparsity
+        size = sum(leaf.size for leaf in jax.tree_util.tree_leaves(self.y0))
+        self.sparsity = None if sparsity is None else as_sparsity_pattern(sparsity, (size, size))
 
     def default_method(self) -> Any:
         """The method behind `method=None`: `AutoSwitch`, which changes to a stiff method where the problem is stiff."""

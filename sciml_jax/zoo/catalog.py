@@ -2,16 +2,25 @@
 
 from collections.abc import Callable
 
+from .akzo_nobel import akzo_nobel
+from .brusselator_2d import brusselator_2d
+from .e5 import e5
+from .hessenberg_index2 import hessenberg_index2
 from .hires import hires
+from .linear_dae import linear_dae
 from .linear_oscillator import linear_oscillator
 from .lorenz import lorenz
 from .lotka_volterra import lotka_volterra
 from .modulated_hopf import modulated_hopf
+from .modulated_hopf_dae import modulated_hopf_dae
 from .oregonator import oregonator
+from .pendulum import pendulum, pendulum_index2
 from .pleiades import pleiades
 from .pollution import pollution
 from .problem import TAGS, ZooProblem
-from .robertson import robertson
+from .prothero_robinson import prothero_robinson
+from .robertson import robertson, robertson_dae
+from .transistor_amplifier import transistor_amplifier
 from .van_der_pol import van_der_pol, van_der_pol_scaled
 
 CONSTRUCTORS: tuple[Callable[..., ZooProblem], ...] = (
@@ -26,6 +35,17 @@ CONSTRUCTORS: tuple[Callable[..., ZooProblem], ...] = (
     van_der_pol,
     van_der_pol_scaled,
     pollution,
+    prothero_robinson,
+    e5,
+    brusselator_2d,
+    robertson_dae,
+    akzo_nobel,
+    transistor_amplifier,
+    linear_dae,
+    modulated_hopf_dae,
+    pendulum,
+    pendulum_index2,
+    hessenberg_index2,
 )
 
 

@@ -12,12 +12,15 @@ import numpy as np
 from ..equations import ODEProblem
 
 TAGS: Mapping[str, str] = {
-    "stiff": "explicit methods take steps limited by stability, not by accuracy",
+    "stiff": 'explicit methods take steps limited by stability, not by accuracy, or do not apply (every "dae")',
     "nonstiff": "explicit methods are the right choice",
     "small": "at most 8 components",
     "large": "more than 8 components",
     "autonomous": "the vector field does not depend on t",
     "nonautonomous": "the vector field depends on t",
+    "dae": "`problem.mass_matrix` is singular, shape (n, n); the initial value is consistent",
+    "index1": 'a "dae" whose algebraic equations, as they stand, determine the algebraic part of the state',
+    "index2": 'a "dae" whose algebraic equations determine it after one differentiation (Hessenberg form)',
     "closed_form": "`exact` gives the solution",
     "conservative": "every function in `invariants` depends on the state alone; there is at least one",
     "oscillatory": "the solution, or its envelope, is periodic or turns around a centre",
@@ -26,8 +29,14 @@ TAGS: Mapping[str, str] = {
     "chemistry": "reaction kinetics",
     "ecology": "populations",
     "mechanics": "moving bodies",
+    "electronics": "electrical circuits",
+    "pde": "a partial differential equation, discretised in space",
 }
-"""The vocabulary of tags. Every problem has exactly one of stiff/nonstiff, small/large, autonomous/nonautonomous."""
+"""The vocabulary of tags.
+
+Every problem has exactly one of stiff/nonstiff, small/large, autonomous/nonautonomous; a `dae` is stiff and has exactly
+one of index1/index2, every other problem none.
+"""
 
 
 @dataclass(frozen=True, eq=False)

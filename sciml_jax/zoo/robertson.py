@@ -1,4 +1,7 @@
-"""Three reactions whose rates span nine orders of magnitude (Robertson 1966): the standard stiff problem."""
+"""Three reactions whose rates span nine orders of magnitude (Robertson 1966): the standard stiff problem.
+
+Also as a differential-algebraic equation of index 1, with the conserved total in the place of the third rate equation.
+"""
 
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
@@ -19,6 +22,14 @@ def robertson_field(t: ArrayLike, y: Float[Array, "3"], args: Float[Array, "3"])
     r1 = args[1] * y[1] * y[1]
     r2 = args[2] * y[1] * y[2]
     return jnp.stack([r2 - r0, r0 - r1 - r2, r1])
+
+
+def robertson_dae_field(t: ArrayLike, y: Float[Array, "3"], args: Float[Array, "3"]) -> Float[Array, "3"]:
+    """The rates of the first two species, and 0 = y0 + y1 + y2 - 1; args = (k0, k1, k2)."""
+    r0 = args[0] * y[0]
+    r1 = args[1] * y[1] * y[1]
+    r2 = args[2] * y[1] * y[2]
+    return jnp.stack([r2 - r0, r0 - r1 - r2, y[0] + y[1] + y[2] - 1.0])
 
 
 def robertson_mass(t: ArrayLike, y: Float[Array, "3"], args: Float[Array, "3"]) -> Float[Array, ""]:
@@ -43,6 +54,36 @@ def robertson(t1: float = 1e5) -> ZooProblem:
         name="robertson",
         tags=frozenset({"stiff", "small", "autonomous", "conservative", "multiscale", "chemistry"}),
         problem=ODEProblem(robertson_field, jnp.asarray([1.0, 0.0, 0.0]), 0.0, t1, jnp.asarray([0.04, 3e7, 1e4])),
+        source="Robertson, in Walsh (ed.), Numerical Analysis: An Introduction, 1966, 178-182",
+        references=references,
+        accuracy=accuracy,
+        invariants={"mass": robertson_mass},
+    )
+
+
+def robertson_dae(t1: float = 1e5) -> ZooProblem:
+    """Robertson's kinetics from (1, 0, 0) with the total as an algebraic equation: mass matrix diag(1, 1, 0).
+
+    The same solution as `robertson`, without its neutral direction: to t1 = 1e11 errors die out instead of adding up.
+
+    References
+    ----------
+    Hairer & Wanner, Solving Ordinary Differential Equations II (1996), VI; values as for `robertson`.
+    """
+    references, accuracy = select_references(REFERENCES, t1)
+    return ZooProblem(
+        name="robertson_dae",
+        tags=frozenset(
+            {"stiff", "small", "autonomous", "dae", "index1", "conservative", "multiscale", "chemistry"},
+        ),
+        problem=ODEProblem(
+            robertson_dae_field,
+            jnp.asarray([1.0, 0.0, 0.0]),
+            0.0,
+            t1,
+            jnp.asarray([0.04, 3e7, 1e4]),
+            mass_matrix=jnp.diag(jnp.asarray([1.0, 1.0, 0.0])),
+        ),
         source="Robertson, in Walsh (ed.), Numerical Analysis: An Introduction, 1966, 178-182",
         references=references,
         accuracy=accuracy,

@@ -10,7 +10,9 @@ from helpers import assert_trees_close
 
 import sciml_jax as sj
 
-NAMES = sorted(sj.zoo.all_problems())
+# No problem for either half: algebraic equations, more unknowns than the stiff half takes, and one whose smallest
+# component needs an `atol` of its own.
+NAMES = sorted(set(sj.zoo.all_problems()) - set(sj.zoo.with_tag("dae")) - {"brusselator_2d", "e5"})
 Y0 = jnp.array([1.5, 0.2])
 ARGS = jnp.array([2000.0, 0.7])
 TIMES = jnp.array([1.0, 3.0, 5.0, 8.0])

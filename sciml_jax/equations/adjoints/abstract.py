@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 
@@ -14,6 +14,9 @@ class AbstractAdjoint(eqx.Module):
 
     A frozen module whose fields are static: it is part of the compiled program.
     """
+
+    differentiates_steps: ClassVar[bool] = False
+    """Whether the steps themselves are differentiated, whatever equation they solve, and not an equation for `y' = f`."""
 
     @abc.abstractmethod
     def integration(self, plan: Any) -> Callable[[Any, Any], tuple[Any, tuple]]:

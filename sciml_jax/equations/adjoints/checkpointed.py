@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import numpy as np
@@ -50,6 +50,8 @@ class Checkpointed(AbstractAdjoint):
     ----------
     Griewank & Walther, Evaluating Derivatives (2008), chapter 12 (checkpointing in two levels).
     """
+
+    differentiates_steps: ClassVar[bool] = True
 
     num_checkpoints: int | None = eqx.field(static=True, default=None)
 

@@ -148,6 +148,12 @@ def _is_done(status):
 
 
 def _check_plan(plan):
+    if plan.method.needs_split:
+        msg = (
+            f"`sj.ForwardSensitivity()` extends the whole vector field, and not its parts; got `{plan.method.name}`, "
+            "which needs an `sj.Split`. Use `sj.Replay()`, or a method such as `sj.Rodas5P()`."
+        )
+        raise ValueError(msg)
     asked = "SaveAt(dense=True)" if plan.dense else None
     asked = "SaveAt(steps=...)" if plan.save_every is not None else asked
     asked = "tstops" if plan.has_stops else asked

@@ -1,7 +1,7 @@
 """The default adjoint: the discrete derivative along a record of all accepted steps."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from ..engine.differentiable import differentiable_integration
 from ..engine.whole import outputs_apart, put_together
@@ -26,6 +26,8 @@ class Replay(AbstractAdjoint):
     Hairer, Nørsett & Wanner, Solving Ordinary Differential Equations I (1993), II.6 (internal differentiation, Bock
     1981).
     """
+
+    differentiates_steps: ClassVar[bool] = True
 
     def integration(self, plan: Any) -> Callable[[Any, Any], tuple[Any, tuple]]:
         """See `AbstractAdjoint`."""

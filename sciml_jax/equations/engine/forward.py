@@ -13,6 +13,7 @@ from ..controllers.pid import log_norm
 from .initial_step import initial_step
 from .norms import error_norm
 from .operands import Operands, Settings, is_stop
+from .residual import is_inconsistent
 from .saving import save_step, write
 
 RUNNING = -1
@@ -76,7 +77,12 @@ def start(plan: Any, operands: Operands, settings: Settings) -> State:
     for leaf in f0 or ():
         healthy = healthy & jnp.all(jnp.isfinite(leaf))
     bad = settings.bad_input | ~finite | (t0 == t1)
-    status = jnp.where(bad, Status.BAD_INPUT, jnp.where(healthy, RUNNING, Status.NON_FINITE))
+    status = jnp.where(healthy, RUNNING, Status.NON_FINITE)
+    if system.is_fully_implicit:
+        slope = system.vector_field(t0, y0)
+        unfit = is_inconsistent(system, t0, y0, slope, settings.rtol, settings.atol)
+        status = jnp.where(healthy & unfit, Status.INCONSISTENT, status)
+    status = jnp.where(bad, Status.BAD_INPUT, status)
     zero = jnp.zeros((), jnp.int32)
     log_one = jnp.zeros((), jnp.float32)
     stepped, pieces, ends = plan.empty_buffers(operands, settings)

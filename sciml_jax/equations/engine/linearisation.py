@@ -78,7 +78,11 @@ class Linearisation(NamedTuple):
     def solve(self, factors: Any, rhs: tuple) -> tuple:
         """`(shift M - J) x = rhs` from the factors; complex for a complex shift. Not for derivatives."""
         x = dense_lu_solve(factors, concatenate(rhs).astype(factors.lu.dtype))
-        return _split_any(x, rhs)
+        return split_any(x, rhs)
+
+    def solve_counted(self, factors: Any, rhs: tuple) -> tuple[tuple, Any]:
+        """`solve`, and the Jacobian-vector products that it took."""
+        return self.solve(factors, rhs), 0.0
 
     def shifted_solver(self, shift: Any):
         """`solve(rhs)` for `(shift M - J) x = rhs`, with one factorisation; differentiable in everything."""
@@ -87,7 +91,7 @@ class Linearisation(NamedTuple):
 
     def _shifted(self, shift: Any) -> Any:
         size, dtype = self.jacobian.shape[0], self.jacobian.dtype
-        shift = _as_shift(shift, dtype)
+        shift = as_shift(shift, dtype)
         mass = jnp.eye(size, dtype=dtype) if self.mass is None else self.mass.dense().astype(dtype)
         return shift * mass - self.jacobian
 
@@ -118,6 +122,10 @@ class ComponentLinearisation(NamedTuple):
         """`(shift M - J) x = rhs` from the factors. Not for derivatives."""
         return small_lu_solve(factors, rhs)
 
+    def solve_counted(self, factors: Any, rhs: tuple) -> tuple[tuple, Any]:
+        """`solve`, and the Jacobian-vector products that it took."""
+        return self.solve(factors, rhs), 0.0
+
     def shifted_solver(self, shift: Any):
         """`solve(rhs)` for `(shift M - J) x = rhs`, with one factorisation; differentiable in everything."""
         return factorised_solver(self._shifted(shift))
@@ -133,13 +141,13 @@ class ComponentLinearisation(NamedTuple):
         )
 
 
-def _as_shift(shift: Any, dtype: Any) -> Any:
+def as_shift(shift: Any, dtype: Any) -> Any:
     """The shift in the precision of the Jacobian; complex stays complex."""
     is_complex = jnp.issubdtype(jnp.asarray(shift).dtype, jnp.complexfloating)
     return jnp.asarray(shift).astype(jnp.result_type(dtype, jnp.complex64) if is_complex else dtype)
 
 
-def _split_any(vector: Any, leaves: tuple) -> tuple:
+def split_any(vector: Any, leaves: tuple) -> tuple:
     """`split_like` that keeps a complex result complex."""
     if not jnp.issubdtype(vector.dtype, jnp.complexfloating):
         return split_like(vector, leaves)

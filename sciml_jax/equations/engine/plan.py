@@ -73,7 +73,9 @@ class Plan:
 
     def bind(self, theta: tuple, settings: Settings) -> Any:
         """The system with its operands filled in."""
-        return self.system.bind(theta, settings.consts, settings.rtol, settings.atol)
+        system = self.system.bind(theta, settings.consts, settings.rtol, settings.atol)
+        system.has_fixed_steps = not self.controller_is_adaptive
+        return system
 
     def restarted(self, system: Any, ta: Any, y: tuple, memory: Any, restarts: Any) -> Any:
         """The memory for a step from `ta`: a new one where `restarts`, which is after a discontinuity."""

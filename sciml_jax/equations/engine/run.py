@@ -11,7 +11,7 @@ from jax import lax
 from ...core.callables import captured_values, closes_over_tracer
 from ...core.checks import check_instance
 from ...core.status import Status
-from ...core.tree import Static, combine, partition
+from ...core.tree import Static, combine, is_concrete, partition
 from ...numerics.loops import vary_like
 from ...numerics.one_kernel import one_kernel
 from ...numerics.tabulated import interpolants
@@ -21,6 +21,7 @@ from ..mass_matrix import as_mass_matrix
 from ..options import SMALLEST_RTOL, check_options, default_tolerances, pull_in_save_times, raise_on_failure, time_dtype
 from ..saveat import as_saveat
 from ..solution import DenseOutput, Solution, Stats
+from ..sparsity import check_sparsity
 from .operands import Operands, Settings
 from .plan import Plan
 from .system import System
@@ -45,7 +46,9 @@ def run(
     check_options(problem, saveat, rtol, atol, dt0, max_steps, controller, on_failure)
     if adjoint is not None:
         check_instance(adjoint, AbstractAdjoint, "adjoint", "sj.Replay()")
+        check_adjoint(problem, adjoint)
     check_capabilities(problem, method)
+    verify_sparsity(problem, method)
     arguments = (problem, saveat, controller, rtol, atol, dt0, adjoint)
     solution = call_compiled(_run, _compiled, arguments, method, max_steps)
     if on_failure == "raise":
@@ -205,6 +208,28 @@ def checked_controller(method: Any, controller: Any, dt0: Any) -> Any:
         )
         raise ValueError(msg)
     return controller
+
+
+def check_adjoint(problem: Any, adjoint: Any) -> None:
+    """Refuse equations that the adjoint has no differential equation for."""
+    is_explicit = problem.mass_matrix is None and getattr(problem, "residual", None) is None
+    if is_explicit or adjoint.differentiates_steps:
+        return
+    form = "a fully implicit equation" if problem.mass_matrix is None else "a mass matrix"
+    msg = (
+        f"`{type(adjoint).__name__}` integrates an equation of its own, made from `y' = f`; got {form}. Leave `adjoint` "
+        "out, or pass `sj.Replay()` or `sj.Checkpointed()`, which differentiate the steps themselves."
+    )
+    raise ValueError(msg)
+
+
+def verify_sparsity(problem: Any, method: Any) -> None:
+    """Compare the sparsity pattern with the vector field where the method's linear solver asks for it."""
+    solver = getattr(method, "linear_solver", None)
+    if problem.sparsity is None or not getattr(solver, "verify_sparsity", False):
+        return
+    if is_concrete((problem.y0, problem.t0, problem.args)):
+        check_sparsity(problem)
 
 
 def check_capabilities(problem: Any, method: Any) -> None:

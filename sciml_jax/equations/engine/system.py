@@ -13,9 +13,14 @@ from ...core.tree import describe
 from ...numerics.batching import batch_native
 from ...numerics.loops import vary_like
 from .flat import concatenate, split_like
+from .krylov_linearisation import KrylovForm, KrylovLinearisation
 from .layout import Layout
+from .linear_form import derivatives as derivatives_of
+from .linear_form import jvps_per_jacobian, linear_form
 from .linearisation import ComponentLinearisation, Linearisation, Mass
 from .norms import error_norm
+from .residual import SlopeMatrix, residual_derivatives, residual_function
+from .sparse_linearisation import SparseForm, SparseLinearisation
 from .traced import TracedFunction, use_components
 
 
@@ -28,6 +33,8 @@ class BoundSystem:
         self._is_forward = False
         self._parts = system.parts(theta, consts)
         self._limits: tuple | None = None
+        self.has_fixed_steps = False
+        """Whether the step sizes are given, and an error estimate changes nothing."""
         self.scratch: Any = None
         """What the last attempt left for this one, for methods that carry it; None where a step is recomputed."""
 
@@ -55,6 +62,14 @@ class BoundSystem:
         self = copy.copy(self)
         self.scratch = scratch
         return self
+
+    def part(self, name: str) -> "BoundSystem":
+        """The system of one of the method's `subproblems`, with the same tolerances, seen from the same step."""
+        theta, consts, *tolerances = self._operands
+        operands = self._system.operands_of(name, theta, consts)
+        part = BoundSystem(self._system.subsystems[name], *operands, *tolerances)
+        part._limits, part._is_forward, part.has_fixed_steps = self._limits, self._is_forward, self.has_fixed_steps
+        return part
 
     def choose(self, is_rare: Any, rare: Callable, common: Callable, *args: Any) -> Any:
         """`rare(system, *args)` where `is_rare`, else `common(system, *args)`; only one of them is computed.
@@ -115,6 +130,7 @@ class BoundSystem:
         """The system on other values of `operands()`."""
         system = BoundSystem(self._system, *own[:4])
         system._limits, system.scratch, system._is_forward = own[4], own[5], self._is_forward
+        system.has_fixed_steps = self.has_fixed_steps
         return system
 
     @property
@@ -144,6 +160,16 @@ class BoundSystem:
         _, _, rtol, atol = self._operands
         return lax.stop_gradient(jnp.sqrt(error_norm(values, y, y1, rtol, atol)))
 
+    def weights(self, y: tuple) -> Any:
+        """One over the tolerance of every number of the state, flat: the weights of `norm` at `y`."""
+        _, _, rtol, atol = self._operands
+        scales = [a + r * jnp.abs(leaf) + jnp.finfo(leaf.dtype).tiny for a, r, leaf in zip(atol, rtol, y, strict=True)]
+        return 1 / concatenate([jnp.broadcast_to(s, leaf.shape) for s, leaf in zip(scales, y, strict=True)])
+
+    def merge(self, y: tuple) -> Any:
+        """The state as the user's pytree."""
+        return self._system.layout.merge(y)
+
     def observe(self, t: Any, y: tuple) -> tuple:
         """What is saved at `(t, y)`: the state, or `SaveAt(fn=...)` of it."""
         system = self._system
@@ -156,22 +182,49 @@ class BoundSystem:
         """The user's bound of the Jacobian's spectral radius at `(t, y)`, where the method has such a function."""
         return self._system.spectral_radius(*self._parts[3], self._time(t), y)[0]
 
-    def linearise(self, t: Any, y: tuple) -> Linearisation:
-        """The Jacobian and the time derivative at `(t, y)`."""
+    @property
+    def is_fully_implicit(self) -> bool:
+        """Whether the equation is `F(t, y, y') = 0`; the vector field is then the slope at the start only."""
+        return self._system.residual is not None
+
+    def stage_residual(self, t: Any, y: tuple, slope: tuple) -> tuple:
+        """`-F(t, y, slope)` of a fully implicit equation, which takes the place of `f - M slope`."""
+        return tuple(-leaf for leaf in self._system.residual(*self._parts[5], self._time(t), (*y, *slope)))
+
+    def linearise(self, t: Any, y: tuple, slope: tuple | None = None) -> Linearisation:
+        """The Jacobian and the time derivative at `(t, y)`; of a fully implicit equation `-dF/dy` and `dF/dy'`."""
+        if self.is_fully_implicit:
+            out = self._system.derivatives(*self._parts[2], self._time(t), (*y, *slope))
+            if self._system.layout.components:
+                out = _as_rows(out[: len(out) // 2], len(y)), _as_rows(out[len(out) // 2 :], len(y))
+            return self.with_jacobian(out)
         out = self._system.derivatives(*self._parts[2], self._time(t), y)
         if not self._system.layout.components:
-            jacobian, time_derivative = out
-            return Linearisation(jacobian, split_like(time_derivative, y), self.mass)
+            form, in_time = self._system.form, split_like(out[-1], y)
+            jacobian = out[0] if len(out) > 1 else None
+            if isinstance(form, KrylovForm):
+                jacobian = (t, y, jacobian)
+            return self.with_jacobian(jacobian)._replace(time_derivative=in_time)
         size = len(y)
-        rows = tuple(tuple(out[size * i : size * (i + 1)]) for i in range(size))
+        rows = _as_rows(out[: size * size], size)
         in_time = out[size * size :]
         # Entries that are known while tracing are NumPy scalars: an autonomous problem shows here.
         autonomous = all(isinstance(entry, np.generic) and entry == 0 for entry in in_time)
         return ComponentLinearisation(rows, None if autonomous else in_time, self.mass)
 
     def with_jacobian(self, jacobian: Any) -> Any:
-        """A linearisation with the `jacobian` of an earlier one, which may have been kept from step to step."""
+        """A linearisation with the `jacobian` of an earlier one, which may have been kept from step to step.
+
+        Of a fully implicit equation the pair of both derivatives is kept.
+        """
+        form = self._system.form
+        if isinstance(form, KrylovForm):
+            return KrylovLinearisation(jacobian, None, self, form)
+        if isinstance(form, SparseForm):
+            return SparseLinearisation(jacobian, None, self.mass, form)
         kind = ComponentLinearisation if self._system.layout.components else Linearisation
+        if self.is_fully_implicit:
+            return kind(jacobian[0], None, SlopeMatrix(jacobian[1]))
         return kind(jacobian, None, self.mass)
 
 
@@ -187,22 +240,33 @@ class System:
     t0
         An example of a time.
     method
-        The method: whether it needs derivatives, and how many evaluations a step has.
+        The method: whether it needs derivatives, how many evaluations a step has, and what it solves apart.
+    components
+        False: never hold the state as components. None: where it is small.
     """
 
-    def __init__(self, problem: Any, saved_function: Any, t0: Any, method: Any):
+    def __init__(self, problem: Any, saved_function: Any, t0: Any, method: Any, components: bool | None = None):
         args, y0 = problem.args, problem.y0
         leaves = jax.tree_util.tree_leaves(y0)
         traced = TracedFunction(problem.vector_field, t0, y0, args)
         check_vector_field(traced.out_shape, y0)
-        derivatives = _derivatives(problem, t0, y0) if method.is_implicit else None
-        components = use_components(traced, derivatives, leaves, method.evaluations_per_step)
+        implicit = getattr(problem, "residual", None) is not None
+        residual = residual_function(problem, t0) if implicit else None
+        derivatives = None
+        self.form = None if implicit else linear_form(problem, method)
+        if method.is_implicit:
+            derivatives = residual_derivatives(problem, t0) if implicit else derivatives_of(problem, t0, self.form)
+        allowed = components is None and method.holds_components and self.form is None
+        components = allowed and use_components(residual or traced, derivatives, leaves, method.evaluations_per_step)
+        self.subsystems, components = _subsystems(problem, t0, method, components)
         self.layout = Layout(y0, components)
         dtypes = tuple(leaf.dtype for leaf in leaves)
         self.vector_field = traced.with_layout(components, leaves, dtypes)
+        point = leaves * 2 if implicit else leaves
         self.derivatives: Any = derivatives and derivatives.with_layout(
-            components, leaves, None, fold_zero_products=True
+            components, point, None, fold_zero_products=True
         )
+        self.residual: Any = residual and residual.with_layout(components, point, dtypes)
         self.saved_function, self.saved_layout = None, self.layout
         if saved_function is not None:
             saved = TracedFunction(saved_function, t0, y0, args)
@@ -221,11 +285,13 @@ class System:
             self.mass_places = mass.rows, mass.columns, mass.size
             self.mass = TracedFunction(_mass_values, t0, y0, mass).with_layout(components, leaves, None)
         shapes = [(leaf.shape, leaf.dtype) for leaf in leaves]
-        is_given = problem.jacobian is not None
-        self.jvps_per_jacobian = 0 if is_given or derivatives is None else sum(leaf.size for leaf in leaves)
+        self.jvps_per_jacobian = 0
+        if derivatives is not None:
+            self.jvps_per_jacobian = jvps_per_jacobian(problem, self.form) * (2 if implicit else 1)
         self.entry_shapes = [((), d) for s, d in shapes for _ in range(int(np.prod(s)))] if components else shapes
         self.time_dtype = jnp.asarray(t0).dtype
         functions = self._functions()
+        self._num_own = len(functions) - sum(len(system._functions()) for system in self.subsystems.values())
         self._counts = [(len(f.theta), len(f.consts)) if f is not None else (0, 0) for f in functions]
         self.theta = tuple(leaf for f in functions if f is not None for leaf in f.theta)
         self.raw_theta = tuple(leaf for f in functions if f is not None for leaf in f.raw_theta)
@@ -240,56 +306,57 @@ class System:
         """
         theta, consts = self.raw_theta, self.consts
         self.theta = self.raw_theta = self.consts = ()
+        for subsystem in self.subsystems.values():
+            subsystem.release()
         for function in self._functions():
             if function is not None:
                 function.forget_values()
         return theta, consts
 
     def _functions(self) -> tuple:
-        return self.vector_field, self.saved_function, self.derivatives, self.spectral_radius, self.mass
+        own = self.vector_field, self.saved_function, self.derivatives, self.spectral_radius, self.mass, self.residual
+        return own + tuple(function for system in self.subsystems.values() for function in system._functions())
 
     def bind(self, theta: tuple, consts: tuple, rtol: Any = None, atol: Any = None) -> BoundSystem:
         """Fill in the operands, and the tolerances for methods that look at them."""
         return BoundSystem(self, theta, consts, rtol, atol)
 
     def parts(self, theta: tuple, consts: tuple) -> list[tuple[tuple, tuple]]:
-        """The operands of the vector field, the saved function, the derivatives, the spectral radius and the mass."""
+        """The operands of each of `_functions`."""
         parts, i, j = [], 0, 0
         for num_theta, num_consts in self._counts:
             parts.append((theta[i : i + num_theta], consts[j : j + num_consts]))
             i, j = i + num_theta, j + num_consts
         return parts
 
+    def operands_of(self, name: str, theta: tuple, consts: tuple) -> tuple[tuple, tuple]:
+        """The operands of a subsystem, which come behind those of the system itself."""
+        i, j = (sum(count) for count in zip(*self._counts[: self._num_own], strict=True))
+        for other, system in self.subsystems.items():
+            num_theta, num_consts = (sum(count) for count in zip(*system._counts, strict=True))
+            if other == name:
+                return theta[i : i + num_theta], consts[j : j + num_consts]
+            i, j = i + num_theta, j + num_consts
+        raise KeyError(name)
+
+
+def _subsystems(problem: Any, t0: Any, method: Any, components: bool) -> tuple[dict, bool]:
+    """The systems of what the method solves apart, and whether all of them, and the whole, hold components."""
+    given = method.subproblems(problem)
+    make = lambda allowed: {name: System(part, None, t0, own, allowed) for name, (part, own) in given.items()}
+    systems = make(None if components else False)
+    if components and not all(system.layout.components for system in systems.values()):
+        return make(False), False
+    return systems, components
+
+
+def _as_rows(entries: tuple, size: int) -> tuple:
+    return tuple(tuple(entries[size * i : size * (i + 1)]) for i in range(size))
+
 
 def _mass_values(t: Any, y: Any, mass: Any) -> Any:
     del t, y
     return mass.values
-
-
-def _derivatives(problem: Any, t0: Any, y0: Any) -> TracedFunction:
-    """`(t, y, bundle) -> (df/dy, df/dt)`, a matrix and a vector over the concatenated leaves of the state.
-
-    The bundle holds the user's functions beside the arguments, because the arrays inside them must be operands too.
-    """
-    leaves, tree = jax.tree_util.tree_flatten(y0)
-    dtype = jnp.result_type(*leaves)
-
-    def derivatives(t, y, bundle):
-        vector_field, jacobian, args = bundle
-
-        def flat_field(t, flat):
-            y = jax.tree_util.tree_unflatten(tree, split_like(flat, tuple(leaves)))
-            return concatenate(jax.tree_util.tree_leaves(vector_field(t, y, args))).astype(dtype)
-
-        flat = concatenate(jax.tree_util.tree_leaves(y))
-        if jacobian is None:
-            matrix = jax.jacfwd(flat_field, argnums=1)(t, flat)
-        else:
-            matrix = jacobian(t, y, args)
-            _check_jacobian(matrix, y0)
-        return matrix.astype(dtype), jax.jvp(lambda t: flat_field(t, flat), (t,), (jnp.ones_like(t),))[1]
-
-    return TracedFunction(derivatives, t0, y0, (problem.vector_field, problem.jacobian, problem.args))
 
 
 def check_vector_field(out: Any, y0: Any) -> None:
@@ -326,16 +393,5 @@ def _check_radius(out: Any) -> None:
         msg = (
             f"`spectral_radius(t, y, args)` must return a real scalar; got {describe(out)}. "
             "Return one bound for the whole state, for example `jnp.max(...)`."
-        )
-        raise ValueError(msg)
-
-
-def _check_jacobian(out: Any, y0: Any) -> None:
-    size = sum(leaf.size for leaf in jax.tree_util.tree_leaves(y0))
-    shape = getattr(out, "shape", None)
-    if shape != (size, size):
-        msg = (
-            f"`jacobian(t, y, args)` must return an array of shape ({size}, {size}) for a state of {describe(y0)}; got "
-            f"{describe(out)}. Row i holds the derivatives of component i."
         )
         raise ValueError(msg)

@@ -13,6 +13,7 @@ from jax import lax
 
 from ...numerics.combine import linear_combination
 from ...numerics.loops import while_loop
+from ..engine.residual import SlopeMatrix
 from .one_step import Work
 
 MAX_ITERATIONS = 6
@@ -60,8 +61,8 @@ def empty_scratch(system: Any, t0: Any, y0: tuple) -> Kept:
     """Scratch that asks for a Jacobian; for `begin_scratch`."""
 
     def example():
-        linear = system.linearise(t0, y0)
-        return as_arrays(linear.jacobian), linear.factorise(jnp.ones_like(t0))
+        linear = _linearised(system, t0, y0, y0)
+        return _worth_keeping(linear), linear.factorise(jnp.ones_like(t0))
 
     shapes = jax.eval_shape(example)
     jacobian, factors = jax.tree_util.tree_map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
@@ -69,24 +70,28 @@ def empty_scratch(system: Any, t0: Any, y0: tuple) -> Kept:
     return Kept(jacobian, factors, zero, jnp.full_like(t0, jnp.nan), zero, zero, zero + 1)
 
 
-def prepare(system: Any, ta: Any, y: tuple, scale: Any) -> tuple[Kept, Work]:
-    """The factorisation for a step from `(ta, y)` with this `scale`, from the scratch as far as that is still good."""
+def prepare(system: Any, ta: Any, y: tuple, scale: Any, slope: tuple | None = None) -> tuple[Kept, Work]:
+    """The factorisation for a step from `(ta, y)` with this `scale`, from the scratch as far as that is still good.
+
+    Fully implicit equations are linearised at a `slope` too.
+    """
     scale = lax.stop_gradient(scale)
     one, zero = jnp.ones_like(ta), jnp.zeros_like(ta)
-    ta, y = lax.stop_gradient((ta, y))
-    if system.scratch is None:
-        return _renewed(system, ta, y, scale, None), Work(zero, one, one)
+    ta, y, slope = lax.stop_gradient((ta, y, slope))
+    if system.scratch is None or system.has_fixed_steps:
+        # Fixed steps cannot be repeated with a new Jacobian, so every step has its own.
+        return _renewed(system, ta, y, scale, slope), Work(zero, one, one)
     kept = system.scratch
     is_stale = jnp.isnan(kept.t) | (kept.age >= LARGEST_AGE) | (kept.distrusted > 0)
     has_changed = ~(jnp.abs(scale / kept.scale - 1) <= LARGEST_CHANGE)
     renews = is_stale | has_changed
 
-    def keep(system, ta, y, scale, kept, is_stale):
-        del system, ta, y, scale, is_stale
+    def keep(system, ta, y, slope, scale, kept, is_stale):
+        del system, ta, y, slope, scale, is_stale
         return kept
 
-    def renew(system, ta, y, scale, kept, is_stale):
-        jacobian = system.choose(is_stale, _fresh_jacobian, _kept_jacobian, ta, y, kept.jacobian)
+    def renew(system, ta, y, slope, scale, kept, is_stale):
+        jacobian = system.choose(is_stale, _fresh_jacobian, _kept_jacobian, ta, y, slope, kept.jacobian)
         factors = system.with_jacobian(jacobian).factorise(1.0 / scale)
         pick = lambda new, old: jnp.where(is_stale, new, old)
         zero = jnp.zeros_like(kept.age)
@@ -94,7 +99,7 @@ def prepare(system: Any, ta: Any, y: tuple, scale: Any) -> tuple[Kept, Work]:
             jacobian, factors, scale, pick(ta, kept.t), pick(zero, kept.age), pick(zero, kept.distrusted), zero + 1
         )
 
-    new = system.choose(renews, renew, keep, ta, y, scale, kept, is_stale)
+    new = system.choose(renews, renew, keep, ta, y, slope, scale, kept, is_stale)
     work = Work(zero, jnp.where(is_stale, one, zero), jnp.where(renews, one, zero))
     return new, work
 
@@ -117,7 +122,7 @@ def is_fresh(kept: Kept, ta: Any) -> Any:
 def solve_stage(
     system: Any, t: Any, base: tuple, scale: Any, guess: tuple, kept: Kept, field: str = "vector_field"
 ) -> tuple[tuple, Solved]:
-    """`z` with `M (z - base) / scale = f(t, z)`.
+    """`z` with `M (z - base) / scale = f(t, z)`, or `F(t, z, (z - base) / scale) = 0` for a fully implicit equation.
 
     Parameters
     ----------
@@ -147,8 +152,10 @@ def solve_stage(
     still = lax.stop_gradient((guess, kept))
 
     def residual(system, z, t, base, scale, *_):
-        slope = getattr(system, field)(t, z)
         moved = tuple(a - b for a, b in zip(z, base, strict=True))
+        if system.is_fully_implicit:
+            return system.stage_residual(t, z, linear_combination(None, 1.0 / scale, (1.0,), [moved]))
+        slope = getattr(system, field)(t, z)
         return linear_combination(slope, -1.0 / scale, (1.0,), [system.mass_product(moved)])
 
     def find(system, t, base, scale, guess, kept):
@@ -162,8 +169,11 @@ def solve_stage(
         return simplified_newton(system, iterate, guess, kept.rate, (t, base, scale, kept))
 
     def solver(system, z, t, base, scale, *_):
-        del base
-        linear = system.linearise(t, z) if field == "vector_field" else system.linearise_implicit(t, z)
+        if system.is_fully_implicit:
+            moved = tuple(a - b for a, b in zip(z, base, strict=True))
+            linear = system.linearise(t, z, linear_combination(None, 1.0 / scale, (1.0,), [moved]))
+        else:
+            linear = system.linearise(t, z) if field == "vector_field" else system.linearise_implicit(t, z)
         # d residual/dz = J - M / scale.
         solve = linear.shifted_solver(1.0 / scale)
         return lambda rhs: tuple(-leaf for leaf in solve(rhs))
@@ -177,7 +187,11 @@ def simplified_newton(system: Any, correction: Any, guess: tuple, rate: Any, ope
     The error after a correction `d_k` is at most `rate / (1 - rate) |d_k|`; the iteration is given up when the rate
     exceeds 0.9, or when the iterations left cannot reach the accuracy at this rate. `rate` is what the last iteration
     with the same matrix had (one where unknown); it judges the first correction.
+
+    Fixed steps have no tolerance that means anything: then the iteration goes on to rounding, as long as it converges.
     """
+    is_fixed = system.has_fixed_steps
+    goal, most = (0.0, 4 * MAX_ITERATIONS) if is_fixed else (ACCURACY, MAX_ITERATIONS)
     dtype = jnp.finfo(guess[0].dtype).dtype
     # Corrections at the level of rounding cannot get smaller.
     eps = 10 * jnp.finfo(dtype).eps
@@ -195,11 +209,13 @@ def simplified_newton(system: Any, correction: Any, guess: tuple, rate: Any, ope
         new = system.norm(step, guess, z).astype(dtype)
         rate = jnp.where(count > 0, new / jnp.maximum(size, jnp.finfo(dtype).tiny), rate)
         seen = jnp.where(count > 0, rate, expected)
-        done = (seen / (1 - seen) * new <= ACCURACY) & (seen < 1) | (new <= rounding)
-        remaining = MAX_ITERATIONS - 1 - count
-        hopeless = (count > 0) & ((rate >= 0.9) | (rate**remaining / (1 - rate) * new > ACCURACY))
-        hopeless = hopeless | ~jnp.isfinite(new) | (remaining <= 0)
-        ended = jnp.where(done, 1.0, jnp.where(hopeless, -1.0, 0.0)).astype(dtype)
+        left = seen / (1 - seen) * new
+        done = (left <= goal) & (seen < 1) | (new <= rounding)
+        remaining = most - 1 - count
+        hopeless = (rate >= 0.9) if is_fixed else (rate >= 0.9) | (rate**remaining / (1 - rate) * new > ACCURACY)
+        hopeless = hopeless & (count > 0) | ~jnp.isfinite(new) | (remaining <= 0)
+        failed = jnp.where(new <= ACCURACY, 1.0, -1.0) if is_fixed else -1.0
+        ended = jnp.where(done, 1.0, jnp.where(hopeless, failed, 0.0)).astype(dtype)
         return z, new, rate, count + 1, ended
 
     zero = jnp.zeros((), dtype)
@@ -213,19 +229,27 @@ def as_arrays(tree: Any) -> Any:
     return jax.tree_util.tree_map(jnp.asarray, tree)
 
 
-def _renewed(system, ta, y, scale, kept):
-    del kept
-    linear = system.linearise(ta, y)
-    jacobian = as_arrays(linear.jacobian)
+def _renewed(system, ta, y, scale, slope):
+    linear = _linearised(system, ta, y, slope)
     zero = jnp.zeros_like(ta)
-    return Kept(jacobian, linear.factorise(1.0 / scale), scale, ta, zero, zero, zero + 1)
+    return Kept(_worth_keeping(linear), linear.factorise(1.0 / scale), scale, ta, zero, zero, zero + 1)
 
 
-def _fresh_jacobian(system, ta, y, jacobian):
+def _fresh_jacobian(system, ta, y, slope, jacobian):
     del jacobian
-    return as_arrays(system.linearise(ta, y).jacobian)
+    return _worth_keeping(_linearised(system, ta, y, slope))
 
 
-def _kept_jacobian(system, ta, y, jacobian):
-    del system, ta, y
+def _kept_jacobian(system, ta, y, slope, jacobian):
+    del system, ta, y, slope
     return jacobian
+
+
+def _linearised(system, t, y, slope):
+    return system.linearise(t, y, slope) if system.is_fully_implicit else system.linearise(t, y)
+
+
+def _worth_keeping(linear):
+    """What `with_jacobian` wants: of a fully implicit equation both derivatives."""
+    is_pair = isinstance(linear.mass, SlopeMatrix)
+    return as_arrays((linear.jacobian, linear.mass.rows) if is_pair else linear.jacobian)

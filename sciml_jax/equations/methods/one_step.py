@@ -86,11 +86,23 @@ class AbstractOneStepMethod(AbstractMethod):
     """Whether `M dy/dt = f` is solved, with a constant and possibly singular `M`."""
     counts_work: ClassVar[bool] = False
     """Whether steps say in `Step.work` what they cost."""
+    holds_components: ClassVar[bool] = True
+    """Whether a small state may be held as components; False where steps are written for arrays."""
+    needs_split: ClassVar[bool] = False
+    """Whether the vector field must be a `Split`."""
 
     def for_problem(self, problem: Any) -> "AbstractOneStepMethod":
         """The method that solves this problem: itself, unless it is one that chooses by the problem."""
         del problem
         return self
+
+    def subproblems(self, problem: Any) -> dict[str, tuple[Any, "AbstractOneStepMethod"]]:
+        """Problems that steps solve apart, each with the method whose steps it takes: `system.part(name)` in `step`.
+
+        They share the problem's state; in place of a method that solves them, `self` stands for evaluations alone.
+        """
+        del problem
+        return {}
 
     def functions(self) -> tuple:
         """The user's functions that the method holds; what they read from outside is part of the program."""

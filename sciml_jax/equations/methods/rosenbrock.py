@@ -2,10 +2,12 @@
 
 from typing import Any, ClassVar, NamedTuple
 
+import equinox as eqx
 import jax.numpy as jnp
 from jax import lax
 
 from ...numerics.combine import linear_combination
+from ..linear_solvers import checked_linear_solver
 from .one_step import AbstractOneStepMethod, Step
 from .stiffness import effective_h_rho
 
@@ -25,15 +27,20 @@ class RosenbrockTableau(NamedTuple):
     """Weights of `h df/dt`."""
     dense: tuple[tuple[float, ...], ...]
     """Rows of the dense output's coefficients."""
+    error: tuple[float, ...] | None = None
+    """Weights of the error estimate, for a method whose last stage is evaluated at the new state; None for a stiffly
+    accurate method, whose last stage is the estimate and a part of the new state."""
 
 
 class AbstractRosenbrock(AbstractOneStepMethod):
-    """A stiffly accurate Rosenbrock method whose last stage is the error estimate.
+    """A Rosenbrock method with the exact Jacobian.
 
     Stage i solves `(M/(gamma h) - J) u_i = f(t + c_i h, y + sum_j a_ij u_j) + M sum_j C_ij u_j / h + d_i h df/dt`, with
-    the exact Jacobian `J = df/dy` and `df/dt` at the beginning of the step. The solution is the last stage's argument
-    plus its increment.
+    `J = df/dy` and `df/dt` at the beginning of the step. The solution is the last stage's argument plus its increment,
+    which is the error estimate; or, where the tableau has weights for the estimate, the last stage's argument itself.
     """
+
+    linear_solver: Any = eqx.field(default=None, converter=checked_linear_solver)
 
     tableau: ClassVar[RosenbrockTableau]
     is_implicit: ClassVar[bool] = True
@@ -65,15 +72,18 @@ class AbstractRosenbrock(AbstractOneStepMethod):
                 rhs = linear_combination(rhs, h, (d,), [linearised.time_derivative])
             rhs = lax.optimization_barrier(rhs)
             stages.append(lax.optimization_barrier(solve(rhs)))
-        error = stages[-1]
-        y1 = tuple(a + b for a, b in zip(argument, error, strict=True))
+        y1, f1, error = argument, last, stages[-1]
+        if table.error is None:
+            y1, f1 = tuple(a + b for a, b in zip(argument, error, strict=True)), None
+        else:
+            error = linear_combination(None, None, table.error, stages)
         coefficients = tuple(linear_combination(None, None, row, stages) for row in table.dense)
         size = jnp.abs(jnp.asarray(lax.stop_gradient(h)))
         stiffness = effective_h_rho(size * linearised.size().astype(size.dtype), first, last)
-        return Step(y1, error, None, (y, y1, coefficients), stiffness=stiffness)
+        return Step(y1, error, f1, (y, y1, coefficients), stiffness=stiffness)
 
     def interpolate(self, dense: Any, fraction: Any) -> tuple:
-        """`(1 - s) y0 + s (y1 + (1 - s) (k1 + s (k2 + s k3)))`; order 4, and stiffly accurate at the end."""
+        """`(1 - s) y0 + s (y1 + (1 - s) (k1 + s (k2 + ...)))`, which ends on `y1`."""
         y, y1, coefficients = dense
         leaves = []
         for i, (start, end) in enumerate(zip(y, y1, strict=True)):
