@@ -16,6 +16,8 @@ from .core import SolveError as SolveError
 from .core import Status as Status
 from .core import enable_fast_cpu_loops as enable_fast_cpu_loops
 from .equations import ABM as ABM
+from .equations import BDF as BDF
+from .equations import ETDRK4 as ETDRK4
 from .equations import GMRES as GMRES
 from .equations import KLU as KLU
 from .equations import RK4 as RK4
@@ -40,8 +42,10 @@ from .equations import Gauss as Gauss
 from .equations import HamiltonianProblem as HamiltonianProblem
 from .equations import Heun as Heun
 from .equations import ImplicitAdjoint as ImplicitAdjoint
+from .equations import ImplicitDAEProblem as ImplicitDAEProblem
 from .equations import Interpolating as Interpolating
 from .equations import KahanLi8 as KahanLi8
+from .equations import Linear as Linear
 from .equations import Midpoint as Midpoint
 from .equations import NewtonRaphson as NewtonRaphson
 from .equations import ODEProblem as ODEProblem
@@ -53,10 +57,12 @@ from .equations import SaveAt as SaveAt
 from .equations import SecondOrderProblem as SecondOrderProblem
 from .equations import Solution as Solution
 from .equations import Spectrum as Spectrum
+from .equations import Split as Split
 from .equations import StabilityRegion as StabilityRegion
 from .equations import StabilityReport as StabilityReport
 from .equations import SteadyStateProblem as SteadyStateProblem
 from .equations import SteppingState as SteppingState
+from .equations import Strang as Strang
 from .equations import SymplecticEuler as SymplecticEuler
 from .equations import Tsit5 as Tsit5
 from .equations import VelocityVerlet as VelocityVerlet

@@ -20,9 +20,13 @@ _MESSAGES = {
     6: "the problem is stiff: stability and not accuracy limited the step of an explicit method until `max_steps` ran "
     "out. Use an implicit method such as `sj.Rodas5P()`.",
     7: "an implicit equation inside a step could not be solved (a singular or non-finite matrix). Check the Jacobian, "
-    "or start with a smaller `dt0`.",
+    "or start with a smaller `dt0`. With a mass matrix and no step taken, the algebraic equations do not determine the "
+    "algebraic variables (index above one, or a structurally singular system): differentiate the constraint until it "
+    "does, or use `sj.RadauIIA5()` for index two in Hessenberg form.",
     8: "the initial values do not satisfy the algebraic equations (or, in fully implicit form, `y0` and `yp0` do not "
-    "satisfy `F(t0, y0, yp0, args) = 0`) to within the tolerances. Correct the initial values, or loosen the tolerances.",
+    "satisfy `F(t0, y0, yp0, args) = 0`) to within the tolerances. With a mass matrix, solve for the algebraic variables "
+    "first, `sj.find_consistent(problem)`; a `DAEProblem` needs a better `z0`. Else correct the values, or loosen the "
+    "tolerances.",
 }
 
 
@@ -69,7 +73,8 @@ class SolveError(RuntimeError):
         The partial solution; what was not reached holds NaN.
     """
 
-    def __init__(self, status: Status, solution=None):
+    def __init__(self, status: Status, solution=None, detail: str = ""):
         self.status = status
         self.solution = solution
-        super().__init__(f"{status} (To get the partial solution instead of this error, pass `on_failure='status'`.)")
+        found = f" Here {detail}" if detail else ""
+        super().__init__(f"{status}{found} (To get the partial solution instead of this error, pass `on_failure='status'`.)")

@@ -25,6 +25,7 @@ from .as_diffrax import as_diffrax as as_diffrax
 from .controllers import FixedStep as FixedStep
 from .controllers import PIDController as PIDController
 from .hamiltonian import HamiltonianProblem as HamiltonianProblem
+from .implicit_dae import ImplicitDAEProblem as ImplicitDAEProblem
 from .linear_solvers import GMRES as GMRES
 from .linear_solvers import KLU as KLU
 from .linear_solvers import AbstractLinearSolver as AbstractLinearSolver
@@ -32,6 +33,8 @@ from .linear_solvers import Direct as Direct
 from .methods import (
     ABM as ABM,
 )
+from .methods import BDF as BDF
+from .methods import ETDRK4 as ETDRK4
 from .methods import (
     RK4 as RK4,
 )
@@ -80,6 +83,7 @@ from .methods import (
 from .methods import (
     Rodas5P as Rodas5P,
 )
+from .methods import Strang as Strang
 from .methods import (
     SymplecticEuler as SymplecticEuler,
 )
@@ -116,6 +120,8 @@ from .solution import Stats as Stats
 from .solve import solve as solve
 from .sparsity import check_sparsity as check_sparsity
 from .sparsity import detect_sparsity as detect_sparsity
+from .split import Linear as Linear
+from .split import Split as Split
 from .stability import Spectrum as Spectrum
 from .stability import StabilityRegion as StabilityRegion
 from .stability import StabilityReport as StabilityReport

@@ -17,7 +17,7 @@ from ..core.method import AbstractMethod
 from ..core.status import Status
 from ..numerics.tabulated import interpolants
 from .controllers import FixedStep, PIDController
-from .engine.system import check_vector_field
+from .engine.returned import check_vector_field
 from .options import check_options, default_tolerances, pull_in_save_times, raise_on_failure, time_dtype
 from .problem import ODEProblem
 from .saveat import as_saveat

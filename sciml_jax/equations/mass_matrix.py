@@ -10,6 +10,10 @@ import numpy as np
 from ..core.tree import describe, is_concrete
 
 
+MAX_DECOMPOSED = 100
+"""Size up to which the rank of a full matrix is found on the host."""
+
+
 class MassMatrix(eqx.Module):
     """A constant matrix by its entries at known places; what is not listed is zero.
 
@@ -21,12 +25,15 @@ class MassMatrix(eqx.Module):
         Where they are.
     size
         The matrix is of shape (size, size), over the concatenated leaves of the state.
+    is_regular
+        Whether it is known to have an inverse, so that no equation is algebraic.
     """
 
     values: Any
     rows: tuple[int, ...] = eqx.field(static=True)
     columns: tuple[int, ...] = eqx.field(static=True)
     size: int = eqx.field(static=True)
+    is_regular: bool = eqx.field(static=True, default=False)
 
     @property
     def is_diagonal(self) -> bool:
@@ -68,4 +75,23 @@ def as_mass_matrix(matrix: Any, y0: Any) -> MassMatrix | None:
     rows, columns = (tuple(int(i) for i in axis) for axis in places)
     dtype = jnp.result_type(*(jnp.asarray(leaf).dtype for leaf in jax.tree_util.tree_leaves(y0)))
     picked = jnp.asarray(matrix)[places[0]] if diagonal else jnp.asarray(matrix)[places]
-    return MassMatrix(picked.astype(dtype), rows, columns, size)
+    return MassMatrix(picked.astype(dtype), rows, columns, size, _is_regular(matrix))
+
+
+def _is_regular(matrix: Any) -> bool:
+    """Whether the values are concrete and known to have an inverse, by their diagonal or by a factorisation."""
+    if not is_concrete(matrix):
+        return False
+    values = np.asarray(matrix, float)
+    if values.ndim == 1:
+        return bool(np.all(values != 0))
+    diagonal = np.abs(np.diag(values))
+    if np.all(2 * diagonal > np.sum(np.abs(values), axis=1)):
+        return True
+    # Beyond, a decomposition per call would be felt; the check at the start looks for rows of zeros then.
+    scale = np.max(np.abs(values), axis=1, keepdims=True)
+    return values.shape[0] <= MAX_DECOMPOSED and bool(np.all(scale > 0)) and _full_rank(values / scale)
+
+
+def _full_rank(values: np.ndarray) -> bool:
+    return int(np.linalg.matrix_rank(values, tol=10 * values.shape[0] * np.finfo(values.dtype).eps)) == values.shape[0]

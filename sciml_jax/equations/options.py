@@ -20,6 +20,7 @@ from ..core.checks import (
 )
 from ..core.status import SolveError, Status
 from ..core.tree import is_concrete
+from .inconsistency import explain
 
 SMALLEST_RTOL = 10.0
 """The smallest useful relative tolerance, in units of the rounding of the state's dtype."""
@@ -91,12 +92,18 @@ def pull_in_save_times(ts: Any, t0: Any, t1: Any) -> tuple[Any, Any]:
     return ts + lax.stop_gradient(jnp.clip(ts, low, high) - ts), outside | unsorted
 
 
-def raise_on_failure(solution: Any) -> None:
-    """Raise `SolveError` on the host if the status is concrete and a failure; traced statuses are left as data."""
+def raise_on_failure(solution: Any, problem: Any = None) -> None:
+    """Raise `SolveError` on the host if the status is concrete and a failure; traced statuses are left as data.
+
+    With the problem, the error also says which algebraic equation kept it from starting.
+    """
     if is_concrete(solution.status) and np.ndim(solution.status) == 0:
         status = Status(int(solution.status))
         if not status.is_success:
-            raise SolveError(status, solution)
+            detail = ""
+            if status in (Status.INCONSISTENT, Status.SINGULAR) and getattr(problem, "mass_matrix", None) is not None:
+                detail = explain(problem)[1] if int(solution.stats.num_steps) == 0 else ""
+            raise SolveError(status, solution, detail)
 
 
 def _warn_below_precision(y0, rtol):

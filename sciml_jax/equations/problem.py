@@ -83,8 +83,17 @@ class ODEProblem(eqx.Module):
         self.sparsity = None if sparsity is None else as_sparsity_pattern(sparsity, (size, size))
 
     def default_method(self) -> Any:
-        """The method behind `method=None`: `AutoSwitch`, which changes to a stiff method where the problem is stiff."""
+        """The method behind `method=None`: `AutoSwitch`, which changes to a stiff method where the problem is stiff.
+
+        With a mass matrix `Rodas5P`, or `BDF` beyond a hundred unknowns.
+        """
         # Methods name the problems that they solve, so they import this module.
+        if self.mass_matrix is not None:
+            from .methods.bdf import BDF
+            from .methods.rodas5p import Rodas5P
+
+            size = sum(jnp.size(leaf) for leaf in jax.tree_util.tree_leaves(self.y0))
+            return Rodas5P() if size <= 100 else BDF()
         from .methods.auto_switch import AutoSwitch
 
         return AutoSwitch()

@@ -54,6 +54,20 @@ def undifferentiated_kernel(function: Callable) -> Callable:
     return call
 
 
+def computed_once(values: Any) -> Any:
+    """The same pytree of scalars, computed where they stand and not again by each of their readers.
+
+    XLA:CPU copies cheap arithmetic into all operations that read it. A compiler may find the copies again among scalars
+    (not in a batch, whose lanes are a loop for each operation), but XLA counts them: programs that it takes for more
+    than 1,000 operations are handed to another thread, which costs 15 to 60 microseconds. Elsewhere, and for arrays,
+    nothing happens. Inside `vmap` a lane's scalars are scalars.
+    """
+    leaves = jax.tree_util.tree_leaves(values)
+    if not leaves or jax.default_backend() != "cpu" or any(jnp.ndim(leaf) for leaf in leaves):
+        return values
+    return lax.optimization_barrier(values)
+
+
 def can_be_one_kernel(function: Callable, *args: Any) -> bool:
     """Whether the CPU is the platform and everything in the function is known to work in one kernel.
 

@@ -60,7 +60,7 @@ def options(listed: Listed):
 
 def outputs(listed: Listed, theta):
     """The states at `ts` and `t1`, shape (4, 2)."""
-    problem = sj.ODEProblem(modulated_hopf_field, theta["y0"], theta["t0"], theta["t1"], theta["args"])
+    problem = sj.ODEProblem(listed.stated(modulated_hopf_field), theta["y0"], theta["t0"], theta["t1"], theta["args"])
     saveat = sj.SaveAt(ts=theta["ts"], t1=True)
     return sj.solve(problem, listed.method, saveat=saveat, max_steps=MAX_STEPS, **options(listed)).ys
 

@@ -1,7 +1,11 @@
 """The list of methods that the laws run over. A new method joins by one line here, and inherits every law."""
 
+import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import pytest
 
 import sciml_jax as sj
@@ -22,6 +26,14 @@ class Listed(NamedTuple):
     """Whether the full matrix of laws runs by default: one method of each family."""
     has_fixed_order: bool = True
     """Whether fixed steps converge with one power of h; otherwise `order` is the highest."""
+    stated: Callable = lambda field: field
+    """How a vector field is given to the method."""
+
+
+@functools.cache
+def split(field):
+    """The same vector field with `-y` as its linear part."""
+    return sj.Split(lambda t, y, args: jax.tree_util.tree_map(jnp.add, field(t, y, args), y), sj.Linear(-1.0))
 
 
 METHODS = (
@@ -45,6 +57,8 @@ METHODS = (
     # A third of its orders, which compile in a fifth of the time.
     Listed("VCABM4", sj.VCABM(4), 4, 4, False, True, is_representative=True, has_fixed_order=False),
     Listed("AutoSwitch", sj.AutoSwitch(), 5, 5, is_implicit=False, has_error_estimate=True, is_representative=True),
+    Listed("ETDRK4", sj.ETDRK4(), 4, 4, False, True, is_representative=True, stated=split),
+    Listed("Strang", sj.Strang(), 2, 2, False, True, is_representative=True, stated=split),
     Listed("Rodas5P", sj.Rodas5P(), 5, 5, is_implicit=True, has_error_estimate=True, is_representative=True),
 )
 

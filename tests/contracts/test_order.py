@@ -33,7 +33,9 @@ def trajectories(listed):
 
     @jax.jit
     def solve(dt):
-        problem = sj.ODEProblem(modulated_hopf_field, start["y0"], start["t0"], start["t1"], start["args"])
+        problem = sj.ODEProblem(
+            listed.stated(modulated_hopf_field), start["y0"], start["t0"], start["t1"], start["args"]
+        )
         saveat = sj.SaveAt(ts=TIMES, t1=True, dense=True)
         sol = sj.solve(
             problem, listed.method, saveat=saveat, controller=sj.FixedStep(), dt0=dt, max_steps=counts(listed)[-1] + 1

@@ -59,6 +59,13 @@ def block_solver(blocks: Blocks) -> Callable[[Any], Any]:
     return lambda rhs: _solve(blocks, factors, rhs)
 
 
+def where_usable(usable: Any, blocks: Blocks) -> Blocks:
+    """The matrix, or where it is not usable a regular one, so that a zero solved with it stays zero and not NaN."""
+    identity = jnp.eye(blocks.first.shape[0], dtype=blocks.first.dtype)
+    regular = Blocks(-identity, identity, identity, 0 * identity)
+    return Blocks(*(jnp.where(usable, block, other) for block, other in zip(blocks, regular, strict=True)))
+
+
 def _factor(blocks: Blocks) -> tuple:
     n = blocks.first.shape[0]
     groups, _ = _grouping(blocks.left.shape[0])

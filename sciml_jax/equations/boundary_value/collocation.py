@@ -162,8 +162,9 @@ class _CollocationEquations:
         going = lambda carry: ~carry.ended & (carry.number <= self.options.max_moves)
         last = while_loop(going, lambda carry: self._next(operands, fixed, carry), init, operands, fixed)
         status = jnp.where(last.ended, last.found.status, jnp.int32(NOT_CONVERGED))
-        found = as_floats(last.found._replace(status=status), last.y)
-        return last.y, CollocationOutcome(found, last.fractions, last.error, last.number.astype(last.y.dtype))
+        y = jnp.where(status == Status.SUCCESS, last.y, fixed.guess)
+        found = as_floats(last.found._replace(status=status), y)
+        return y, CollocationOutcome(found, last.fractions, last.error, last.number.astype(y.dtype))
 
     def _next(self, operands: Operands, fixed: Fixed, at: _Round) -> _Round:
         """Solve on a mesh; move it, and take the solution along, unless that was good enough or failed."""
@@ -172,7 +173,7 @@ class _CollocationEquations:
         tolerance = _tolerance(fixed, y)
         local = better_residual(field, nodes, y)
         ends = self.equations.ends_at(operands, fixed)(y[0], y[-1])
-        moved = self.linearise(operands, fixed, at, y)(jnp.concatenate([local, ends[None]]))
+        moved = block_solver(self.blocks(operands, fixed, at, y))(jnp.concatenate([local, ends[None]]))
         error = jnp.max(jnp.abs(moved) / tolerance)
         total = Found(found.status, *(a + b for a, b in zip(at.found[1:], found[1:], strict=True)))
         ended = (error <= 1.0) | (found.status != Status.SUCCESS)
@@ -189,7 +190,7 @@ class _CollocationEquations:
         def evaluate(y):
             return Evaluated(self.residual(operands, fixed, mesh, y), jnp.int32(Status.SUCCESS), work)
 
-        linearise = lambda y: self.linearise(operands, fixed, mesh, y)
+        linearise = lambda y: block_solver(self.blocks(operands, fixed, mesh, y))
         tolerance = lambda y: _tolerance(fixed, y)
         return newton(evaluate, linearise, tolerance, guess, self.options.max_iterations, operands, fixed, fractions)
 
@@ -198,7 +199,7 @@ class _CollocationEquations:
         ends = self.equations.ends_at(operands, fixed)(y[0], y[-1])
         return jnp.concatenate([link_residual(field, nodes, y), ends[None]])
 
-    def linearise(self, operands: Operands, fixed: Fixed, mesh: Any, y: Any) -> Any:
+    def blocks(self, operands: Operands, fixed: Fixed, mesh: Any, y: Any) -> Blocks:
         equations, nodes = self.equations, node_times(operands, mesh.fractions)
         field = lambda t, y: equations.vector_field(operands.field, fixed.field_consts, t, y)
         jacobians = jax.vmap(jax.jacfwd(field, 1))
@@ -210,7 +211,7 @@ class _CollocationEquations:
         left = -identity - h / 6 * (a + 4 * through(identity / 2 + h / 8 * a))
         right = identity - h / 6 * (b + 4 * through(identity / 2 - h / 8 * b))
         first, last = jax.jacfwd(equations.ends_at(operands, fixed), (0, 1))(y[0], y[-1])
-        return block_solver(Blocks(left, right, first, last))
+        return Blocks(left, right, first, last)
 
 
 def _tolerance(fixed: Fixed, y: Any) -> Any:

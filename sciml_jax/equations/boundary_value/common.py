@@ -4,6 +4,7 @@ import abc
 import functools
 from typing import Any, ClassVar
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +14,7 @@ from ...core.callables import captured_values, closes_over_tracer
 from ...core.checks import check_instance
 from ...core.method import AbstractMethod
 from ...core.status import Status
-from ...core.tree import Static, combine, partition
+from ...core.tree import Static, combine, is_inexact, partition
 from ...numerics.loops import vary_like
 from ..adjoints import ImplicitAdjoint
 from ..options import (
@@ -136,10 +137,19 @@ def _run(config: Static, dynamic: Any) -> Solution:
     save_ts, bad = (None, False) if saveat.ts is None else pull_in_save_times(saveat.ts.astype(dtype), t0, t1)
     bad = bad | ~(jnp.isfinite(t0) & jnp.isfinite(t1) & (t0 != t1)) | ~((rtol >= 0) & (atol >= 0))
     status = jnp.where(bad, jnp.int32(Status.BAD_INPUT), outcome.found.status.astype(jnp.int32))
-    y = jnp.where(status == Status.SUCCESS, y, jnp.nan)
     wanted = Saved(problem, saveat, save_ts, t0, t1)
     ts, ys, y1, dense = method.read(discretisation, operands, fixed, y, outcome, wanted)
+    ys, y1 = where_found(status, (ys, y1))
+    if dense is not None:
+        # Outside everything, so that it evaluates to NaN.
+        dense = eqx.tree_at(lambda dense: dense.nodes, dense, where_found(status, dense.nodes))
     return Solution(ts=ts, ys=ys, y1=y1, status=status, stats=method.stats(discretisation, outcome, t1), dense=dense)
+
+
+def where_found(status: Any, tree: Any) -> Any:
+    """The tree where the search succeeded, and NaN where it did not."""
+    mask = lambda leaf: jnp.where(status == Status.SUCCESS, leaf, jnp.nan) if is_inexact(leaf) else leaf
+    return jax.tree_util.tree_map(mask, tree)
 
 
 _compiled = jax.jit(_run, static_argnums=0)

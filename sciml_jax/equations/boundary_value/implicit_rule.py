@@ -3,30 +3,36 @@
 from typing import Any, Protocol
 
 import jax
+import jax.numpy as jnp
 
+from ...core.status import Status
 from ..adjoints.derivative_rule import no_tangent
+from .block_elimination import Blocks, block_solver, where_usable
 
 
 class Discretisation(Protocol):
     """Equations `F(y; operands) = 0` that stand for a boundary value problem."""
 
     def find(self, operands: Any, fixed: Any) -> tuple[Any, Any]:
-        """The solution, and arrays without derivatives that the equations depend on (a mesh)."""
+        """The solution (where none is found, the guess), and how it was found.
+
+        The latter has no derivatives. It holds the status, `found.status`, and what the equations depend on, a mesh.
+        """
         ...
 
     def residual(self, operands: Any, fixed: Any, mesh: Any, y: Any) -> Any:
         """`F`, shaped like y."""
         ...
 
-    def linearise(self, operands: Any, fixed: Any, mesh: Any, y: Any) -> Any:
-        """`solve(r) -> x` with `dF/dy x = r`."""
+    def blocks(self, operands: Any, fixed: Any, mesh: Any, y: Any) -> Blocks:
+        """`dF/dy`."""
         ...
 
 
 def implicit_root(equations: Discretisation) -> Any:
     """`(operands, fixed) -> (y, mesh)`, differentiable with respect to the operands: `dy = -(dF/dy)^-1 dF/dp dp`.
 
-    The search is not differentiated, nor is what is fixed. Cost: one factorisation, and one solve per tangent or
+    The search is not differentiated, nor is what is fixed. Where it failed the derivatives are zero. Cost: one factorisation, and one solve per tangent or
     cotangent. Both modes, to any order.
 
     References
@@ -43,7 +49,10 @@ def implicit_root(equations: Discretisation) -> Any:
         operands, fixed = primals
         y, mesh = root(operands, fixed)
         moved = jax.jvp(lambda operands: equations.residual(operands, fixed, mesh, y), (operands,), (tangents[0],))[1]
-        solve = equations.linearise(operands, fixed, mesh, y)
-        return (y, mesh), (-solve(moved), no_tangent(mesh))
+        blocks = equations.blocks(operands, fixed, mesh, y)
+        usable = mesh.found.status == Status.SUCCESS
+        solve = block_solver(where_usable(usable, blocks))
+        change = jnp.where(usable, -solve(moved), 0)
+        return (y, mesh), (change, no_tangent(mesh))
 
     return root

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ...core.status import Status
 from ..saveat import SaveAt
 from ..solution import Stats
 from .block_elimination import Blocks, block_solver
@@ -55,8 +56,9 @@ class MatchingEquations:
             guess = jnp.stack([guess[0], self._flow(operands, fixed, operands.t0, operands.t1, guess[0])[0]])
         tolerance = lambda y: fixed.atol + fixed.rtol * jnp.abs(y) + jnp.finfo(y.dtype).tiny
         evaluate = lambda y: self._evaluate(operands, fixed, y)
-        linearise = lambda y: self.linearise(operands, fixed, None, y)
+        linearise = lambda y: block_solver(self.blocks(operands, fixed, None, y))
         y, found = newton(evaluate, linearise, tolerance, guess, self._max_iterations, operands, fixed)
+        y = jnp.where(found.status == Status.SUCCESS, y, fixed.guess)
         return y, ShootingOutcome(as_floats(found, y))
 
     def residual(self, operands: Operands, fixed: Fixed, mesh: Any, y: Any) -> Any:
@@ -64,7 +66,7 @@ class MatchingEquations:
         del mesh
         return self._evaluate(operands, fixed, y).residual
 
-    def linearise(self, operands: Operands, fixed: Fixed, mesh: Any, y: Any) -> Any:
+    def blocks(self, operands: Operands, fixed: Fixed, mesh: Any, y: Any) -> Blocks:
         """See `Discretisation`."""
         del mesh
         nodes = self.nodes(operands)
@@ -72,7 +74,7 @@ class MatchingEquations:
         left = -jax.vmap(jacobian)(nodes[:-1], nodes[1:], y[:-1])
         right = jnp.broadcast_to(jnp.eye(y.shape[1], dtype=y.dtype), left.shape)
         first, last = jax.jacfwd(self.equations.ends_at(operands, fixed), (0, 1))(y[0], y[-1])
-        return block_solver(Blocks(left, right, first, last))
+        return Blocks(left, right, first, last)
 
     def _evaluate(self, operands: Operands, fixed: Fixed, y: Any) -> Evaluated:
         nodes = self.nodes(operands)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
 from ...numerics.search import count_passed
-from ..engine.system import split_like
+from ..engine.flat import split_like
 from ..saveat import SaveAt
 from .problem import BVProblem
 

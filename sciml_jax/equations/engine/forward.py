@@ -10,6 +10,7 @@ from ...core.status import Status
 from ...numerics.loops import vary_like
 from ...numerics.search import count_passed
 from ..controllers.pid import log_norm
+from .algebraic import mass_reduction
 from .initial_step import initial_step
 from .norms import error_norm
 from .operands import Operands, Settings, is_stop
@@ -64,11 +65,16 @@ def start(plan: Any, operands: Operands, settings: Settings) -> State:
     system = plan.bind(operands.theta, settings)
     t0, t1, y0 = operands.t0, operands.t1, operands.y0
     needs_guess = plan.needs_guess
-    f0: Any = system.vector_field(t0, y0) if plan.carries_f0 or needs_guess else None
+    checks = system.has_algebraic_equations
+    f0: Any = system.vector_field(t0, y0) if plan.carries_f0 or needs_guess or checks else None
     carried = plan.method.begin(system, t0, y0) if plan.has_memory else (f0 if plan.carries_f0 else None)
     h = settings.dt0
+    still, slope, reduction = _still(plan, operands, settings), None, None
+    if system.mass is not None and (needs_guess or checks):
+        reduction = mass_reduction(still.mass)
+        slope = lambda f: reduction.slope(still, *lax.stop_gradient((t0, y0, f)))
     if needs_guess:
-        guess = initial_step(system, t0, t1, y0, f0, settings.rtol, settings.atol, plan.method.error_order)
+        guess = initial_step(system, t0, t1, y0, f0, settings.rtol, settings.atol, plan.method.error_order, slope)
         h = jnp.clip(guess, settings.dtmin, settings.dtmax)
     finite = jnp.isfinite(t0) & jnp.isfinite(t1)
     for leaf in y0:
@@ -82,6 +88,11 @@ def start(plan: Any, operands: Operands, settings: Settings) -> State:
         slope = system.vector_field(t0, y0)
         unfit = is_inconsistent(system, t0, y0, slope, settings.rtol, settings.atol)
         status = jnp.where(healthy & unfit, Status.INCONSISTENT, status)
+    if checks and reduction is not None:
+        found = reduction.check(still, *lax.stop_gradient((t0, y0, f0)))
+        status = jnp.where(healthy & found.is_inconsistent, Status.INCONSISTENT, status)
+        if not plan.method.solves_index_2:
+            status = jnp.where(healthy & found.is_singular, Status.SINGULAR, status)
     status = jnp.where(bad, Status.BAD_INPUT, status)
     zero = jnp.zeros((), jnp.int32)
     log_one = jnp.zeros((), jnp.float32)
@@ -112,6 +123,11 @@ def start(plan: Any, operands: Operands, settings: Settings) -> State:
         piece_ends=ends,
     )
     return vary_like(state, operands, settings)
+
+
+def _still(plan, operands, settings):
+    """The system without derivatives: what is decided at the start has none."""
+    return plan.bind(lax.stop_gradient(operands.theta), settings)
 
 
 def attempt(plan: Any, operands: Operands, settings: Settings, state: State) -> tuple[State, Row]:
@@ -212,7 +228,8 @@ def _judge(plan, operands, settings, state, step, ta, tb, lands):
             state.h.dtype
         )
         if step.factor is not None:
-            factor = lax.stop_gradient(step.factor).astype(factor.dtype)
+            own = lax.stop_gradient(step.factor).astype(factor.dtype)
+            factor = jnp.where(jnp.isnan(own), factor, own)
         factor = jnp.where(healthy, factor, controller.factormin)
         # The size actually tried, where it was shortened to land on a target, says nothing about growth.
         tried = lax.stop_gradient(jnp.abs(tb - ta))

@@ -1,5 +1,6 @@
 """The size of the first step."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
@@ -7,12 +8,25 @@ import jax.numpy as jnp
 from .norms import mean_square
 
 
-def initial_step(system: Any, t0: Any, t1: Any, y0: tuple, f0: tuple, rtol: tuple, atol: tuple, order: int) -> Any:
+def initial_step(
+    system: Any,
+    t0: Any,
+    t1: Any,
+    y0: tuple,
+    f0: tuple,
+    rtol: tuple,
+    atol: tuple,
+    order: int,
+    slope: Callable[[tuple], tuple] | None = None,
+) -> Any:
     """A first step (positive) whose local error should meet the tolerance; costs one evaluation of the vector field.
 
     Compares the sizes of y, y' and an estimate of y'' in the error norm: Hairer, Nørsett & Wanner, Solving Ordinary
-    Differential Equations I (1993), II.4.
+    Differential Equations I (1993), II.4. With a mass matrix `slope` makes y' of f, zero for algebraic variables, which
+    then do not count.
     """
+    if slope is not None:
+        f0 = slope(f0)
     span = jnp.abs(t1 - t0)
     direction = jnp.sign(t1 - t0)
     scale = [a + r * jnp.abs(y) for a, r, y in zip(atol, rtol, y0, strict=True)]
@@ -26,6 +40,8 @@ def initial_step(system: Any, t0: Any, t1: Any, y0: tuple, f0: tuple, rtol: tupl
     step = direction * guess
     y1 = tuple(y + step.astype(y.real.dtype) * f for y, f in zip(y0, f0, strict=True))
     f1 = system.vector_field(t0 + step, y1)
+    if slope is not None:
+        f1 = slope(f1)
     change = tuple(b - a for a, b in zip(f0, f1, strict=True))
     size_change = jnp.sqrt(mean_square(change, scale)).astype(span.dtype) / guess
     largest = jnp.maximum(size_f, size_change)

@@ -10,8 +10,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from ...numerics.loops import while_loop
+from ...numerics.one_kernel import computed_once
 from .operands import Operands, Settings
 from .record import Record
 from .replay_row import Outputs, Pulled, Pushed, pull_row, push_row
@@ -80,8 +82,13 @@ def over_rows(step: Any, init: Any, rows: Any, count: Any, reverse: bool, operan
     def body(indexed):
         index, carry = indexed
         position = count - 1 - index if reverse else index
-        row = jax.tree_util.tree_map(lambda buffer: buffer[position], rows)
+        # XLA would otherwise read the row anew, with its position, in every operation that uses a part of it.
+        row = computed_once(jax.tree_util.tree_map(lambda buffer: _at(buffer, position), rows))
         return index + 1, step(row, carry)
 
     _, final = while_loop(lambda indexed: indexed[0] < count, body, (jnp.int32(0), init), operands, rows, init)
     return final
+
+
+def _at(buffer, position):
+    return lax.dynamic_index_in_dim(buffer, position, keepdims=False, allow_negative_indices=False)

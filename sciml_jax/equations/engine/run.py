@@ -52,7 +52,7 @@ def run(
     arguments = (problem, saveat, controller, rtol, atol, dt0, adjoint)
     solution = call_compiled(_run, _compiled, arguments, method, max_steps)
     if on_failure == "raise":
-        raise_on_failure(solution)
+        raise_on_failure(solution, problem)
     return solution
 
 
@@ -91,6 +91,8 @@ def prepare(config: Static, dynamic: Any) -> tuple[Plan, Operands, Settings, Any
     # collective into each step of the reverse loop.
     dynamic = vary_like(dynamic, dynamic)
     problem, saveat, controller, rtol, atol, dt0, *_ = combine(dynamic, static)
+    if hasattr(problem, "at_consistent_start"):
+        problem = problem.at_consistent_start()
     t0, t1, save_ts = _times(problem, saveat)
     method = method.for_problem(problem)
     system = System(problem, saveat.fn, t0, method)
@@ -217,8 +219,8 @@ def check_adjoint(problem: Any, adjoint: Any) -> None:
         return
     form = "a fully implicit equation" if problem.mass_matrix is None else "a mass matrix"
     msg = (
-        f"`{type(adjoint).__name__}` integrates an equation of its own, made from `y' = f`; got {form}. Leave `adjoint` "
-        "out, or pass `sj.Replay()` or `sj.Checkpointed()`, which differentiate the steps themselves."
+        f"`{type(adjoint).__name__}` integrates an equation of its own, made from `y' = f`; got {form}. Leave "
+        "`adjoint` out, or pass `sj.Replay()` or `sj.Checkpointed()`, which differentiate the steps themselves."
     )
     raise ValueError(msg)
 

@@ -8,6 +8,7 @@ from jax import lax
 
 from ...numerics.combine import linear_combination
 from ...numerics.interpolation import cubic_hermite
+from ...numerics.one_kernel import computed_once
 from .one_step import AbstractOneStepMethod, Step
 from .stiffness import effective_h_rho
 
@@ -55,15 +56,16 @@ class AbstractExplicitRungeKutta(AbstractOneStepMethod):
     def step(self, system: Any, ta: Any, tb: Any, y: tuple, f0: tuple | None = None) -> Step:
         """Advance `y` from `ta` to `tb`; cost: one evaluation for each stage after the first."""
         c, a, b, b_error = self.tableau
-        h = tb - ta
-        stages = [system.vector_field(ta, y) if f0 is None else f0]
+        once = computed_once if getattr(system, "computes_slopes_once", True) else _as_they_are
+        h = once(tb - ta)
+        stages = [once(system.vector_field(ta, y)) if f0 is None else f0]
         y_stage = before = y
         for node, row in zip(c, a, strict=True):
             # Every component of the vector field reads the whole stage: without the barrier XLA copies the combination
             # into each of them, which makes gradients 1.5-3 times slower (Lorenz) and doubles their compile time.
             before, y_stage = y_stage, lax.optimization_barrier(linear_combination(y, h, row, stages))
             # At the end of the step use tb itself: ta + 1.0 * h may differ from it by rounding.
-            stages.append(system.vector_field(tb if node == 1.0 else ta + node * h, y_stage))
+            stages.append(once(system.vector_field(tb if node == 1.0 else ta + node * h, y_stage)))
         if _is_first_same_as_last(self.tableau):
             y1, f1 = y_stage, stages[-1]
         else:
@@ -85,6 +87,10 @@ class AbstractExplicitRungeKutta(AbstractOneStepMethod):
         """Cubic Hermite interpolation; its error behaves as h^4."""
         h, y0, y1, f0, f1 = dense
         return cubic_hermite(h, y0, y1, f0, f1, fraction)
+
+
+def _as_they_are(values: Any) -> Any:
+    return values
 
 
 def _is_first_same_as_last(tableau: Tableau) -> bool:

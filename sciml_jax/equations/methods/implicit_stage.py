@@ -55,6 +55,8 @@ class Solved(NamedTuple):
     iterations: Any
     rate: Any
     """The last quotient of successive corrections."""
+    products: Any = 0.0
+    """Jacobian-vector products that the linear systems took."""
 
 
 def empty_scratch(system: Any, t0: Any, y0: tuple) -> Kept:
@@ -120,9 +122,17 @@ def is_fresh(kept: Kept, ta: Any) -> Any:
 
 
 def solve_stage(
-    system: Any, t: Any, base: tuple, scale: Any, guess: tuple, kept: Kept, field: str = "vector_field"
+    system: Any,
+    t: Any,
+    base: tuple,
+    scale: Any,
+    guess: tuple,
+    kept: Kept,
+    field: str = "vector_field",
+    accuracy: float = ACCURACY,
+    known: tuple | None = None,
 ) -> tuple[tuple, Solved]:
-    """`z` with `M (z - base) / scale = f(t, z)`, or `F(t, z, (z - base) / scale) = 0` for a fully implicit equation.
+    """`z` with `M (z - base) / scale = f(t, z) + known`, or `F(t, z, (z - base) / scale) = 0` if fully implicit.
 
     Parameters
     ----------
@@ -136,6 +146,10 @@ def solve_stage(
         From `prepare`.
     field
         The method of `system` that evaluates f: the implicit part of a split problem has its own.
+    accuracy
+        Bound on the error left, in units of the tolerance.
+    known
+        What else is on the right-hand side, a tuple like the state, or None for nothing; differentiable.
 
     Returns
     -------
@@ -151,22 +165,24 @@ def solve_stage(
     # The iteration is not differentiated, but its operands are of the rule below.
     still = lax.stop_gradient((guess, kept))
 
-    def residual(system, z, t, base, scale, *_):
+    def residual(system, z, t, base, scale, known, *_):
         moved = tuple(a - b for a, b in zip(z, base, strict=True))
         if system.is_fully_implicit:
             return system.stage_residual(t, z, linear_combination(None, 1.0 / scale, (1.0,), [moved]))
         slope = getattr(system, field)(t, z)
+        if known is not None:
+            slope = tuple(a + b for a, b in zip(slope, known, strict=True))
         return linear_combination(slope, -1.0 / scale, (1.0,), [system.mass_product(moved)])
 
-    def find(system, t, base, scale, guess, kept):
+    def find(system, t, base, scale, known, guess, kept):
         linear = system.with_jacobian(kept.jacobian)
         correction = 2.0 / (1.0 + scale / kept.scale)
 
         def iterate(z):
-            step = linear.solve(kept.factors, residual(system, z, t, base, scale))
-            return linear_combination(None, correction, (1.0,), [step])
+            step, products = linear.solve_counted(kept.factors, residual(system, z, t, base, scale, known))
+            return linear_combination(None, correction, (1.0,), [step]), products
 
-        return simplified_newton(system, iterate, guess, kept.rate, (t, base, scale, kept))
+        return simplified_newton(system, iterate, guess, kept.rate, (t, base, scale, known, kept), accuracy)
 
     def solver(system, z, t, base, scale, *_):
         if system.is_fully_implicit:
@@ -178,50 +194,63 @@ def solve_stage(
         solve = linear.shifted_solver(1.0 / scale)
         return lambda rhs: tuple(-leaf for leaf in solve(rhs))
 
-    return system.root(find, residual, solver, t, base, scale, *still)
+    return system.root(find, residual, solver, t, base, scale, known, *still)
 
 
-def simplified_newton(system: Any, correction: Any, guess: tuple, rate: Any, operands: Any) -> tuple[tuple, Solved]:
-    """Iterate `z <- z + correction(z)` until the error left is below `ACCURACY` tolerances, or will not get there.
+def simplified_newton(
+    system: Any,
+    correction: Any,
+    guess: tuple,
+    rate: Any,
+    operands: Any,
+    accuracy: float = ACCURACY,
+    norm: Any = None,
+    state: tuple | None = None,
+) -> tuple[tuple, Solved]:
+    """Iterate `z <- z + c`, `c, products = correction(z)`, until the error left is below `accuracy` tolerances, or will not get there.
 
     The error after a correction `d_k` is at most `rate / (1 - rate) |d_k|`; the iteration is given up when the rate
     exceeds 0.9, or when the iterations left cannot reach the accuracy at this rate. `rate` is what the last iteration
     with the same matrix had (one where unknown); it judges the first correction.
 
     Fixed steps have no tolerance that means anything: then the iteration goes on to rounding, as long as it converges.
+    A step that is recomputed was accepted before: it is not given up while it converges at all.
+
+    Where `z` is no state, `norm(values, z)` measures a correction and `state` says how large its numbers can be.
     """
     is_fixed = system.has_fixed_steps
-    goal, most = (0.0, 4 * MAX_ITERATIONS) if is_fixed else (ACCURACY, MAX_ITERATIONS)
+    is_patient = is_fixed or system.scratch is None
+    goal, most = 0.0 if is_fixed else accuracy, (4 if is_patient else 1) * MAX_ITERATIONS
+    norm = norm or (lambda values, z: system.norm(values, guess, z))
     dtype = jnp.finfo(guess[0].dtype).dtype
     # Corrections at the level of rounding cannot get smaller.
     eps = 10 * jnp.finfo(dtype).eps
-    rounding = system.norm(tuple(eps * leaf for leaf in guess), guess, guess).astype(dtype)
+    rounding = norm(tuple(eps * leaf for leaf in state or guess), guess).astype(dtype)
     expected = jnp.clip(rate.astype(dtype), 1e-3, 0.999) ** 0.8
 
     def going(carry):
-        _, _, _, _, ended = carry
-        return ended == 0
+        return carry[-1] == 0
 
     def body(carry):
-        z, size, rate, count, _ = carry
-        step = correction(z)
+        z, size, rate, count, products, _ = carry
+        step, more = correction(z)
         z = linear_combination(z, None, (1.0,), [step])
-        new = system.norm(step, guess, z).astype(dtype)
+        new = norm(step, z).astype(dtype)
         rate = jnp.where(count > 0, new / jnp.maximum(size, jnp.finfo(dtype).tiny), rate)
         seen = jnp.where(count > 0, rate, expected)
         left = seen / (1 - seen) * new
         done = (left <= goal) & (seen < 1) | (new <= rounding)
         remaining = most - 1 - count
-        hopeless = (rate >= 0.9) if is_fixed else (rate >= 0.9) | (rate**remaining / (1 - rate) * new > ACCURACY)
+        hopeless = (rate >= 0.9) if is_patient else (rate >= 0.9) | (rate**remaining / (1 - rate) * new > accuracy)
         hopeless = hopeless & (count > 0) | ~jnp.isfinite(new) | (remaining <= 0)
-        failed = jnp.where(new <= ACCURACY, 1.0, -1.0) if is_fixed else -1.0
+        failed = jnp.where(new <= accuracy, 1.0, -1.0) if is_fixed else -1.0
         ended = jnp.where(done, 1.0, jnp.where(hopeless, failed, 0.0)).astype(dtype)
-        return z, new, rate, count + 1, ended
+        return z, new, rate, count + 1, products + jnp.asarray(more, dtype), ended
 
     zero = jnp.zeros((), dtype)
-    init = (guess, zero, zero, zero, zero)
-    z, _, rate, count, ended = while_loop(going, body, init, operands, system.operands())
-    return z, Solved((ended > 0).astype(dtype), count, rate)
+    init = (guess, zero, rate.astype(dtype), zero, zero, zero)
+    z, _, rate, count, products, ended = while_loop(going, body, init, operands, system.operands())
+    return z, Solved((ended > 0).astype(dtype), count, rate, products)
 
 
 def as_arrays(tree: Any) -> Any:

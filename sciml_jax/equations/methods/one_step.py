@@ -47,7 +47,8 @@ class Step(NamedTuple):
     work: Work | None = None
     """What the step cost, where that varies (`counts_work`)."""
     factor: Any = None
-    """The next step size over this one, for methods that choose it themselves; the controller keeps its bounds."""
+    """The next step size over this one, for methods that choose it themselves; the controller keeps its bounds. NaN
+    where the controller is to choose."""
     scratch: Any = None
     """What the next attempt may use, whether this one is accepted or not (`carries_scratch`)."""
     unsolved: Any = None
@@ -84,6 +85,8 @@ class AbstractOneStepMethod(AbstractMethod):
     factorisation. It is neither recorded nor differentiated: where a step is recomputed, `system.scratch` is None."""
     solves_mass_matrix: ClassVar[bool] = False
     """Whether `M dy/dt = f` is solved, with a constant and possibly singular `M`."""
+    solves_index_2: ClassVar[bool] = False
+    """Whether it solves algebraic equations of index two in Hessenberg form, which others must refuse."""
     counts_work: ClassVar[bool] = False
     """Whether steps say in `Step.work` what they cost."""
     holds_components: ClassVar[bool] = True

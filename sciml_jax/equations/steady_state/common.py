@@ -16,7 +16,7 @@ from ...core.tree import Static, combine, partition
 from ...numerics.loops import vary_like
 from ..adjoints import ImplicitAdjoint
 from ..engine.flat import concatenate, split_like
-from ..engine.system import check_vector_field
+from ..engine.returned import check_vector_field
 from ..engine.traced import TracedFunction
 from ..options import default_tolerances, raise_on_failure
 from ..solution import Solution, Stats

@@ -1,12 +1,13 @@
 """Krylov iterations for large linear systems, and preconditioners for `shift I - J`.
 
-- `gmres`: the solve, its derivative, its batches. `iteration`: cycles and restarts; `arnoldi`: one cycle.
+- `gmres`: the solve, its derivative, its batches. `iteration`: cycles and restarts; `arnoldi`: one cycle;
+  `checks`: what may be passed.
 - `preconditioner`: what a preconditioner is, and one from a function. `entries`: where they read the Jacobian.
 - `jacobi`, `block_jacobi`: stiffness that is local. `line_adi`: transport along the axes of a grid, by `tridiagonal`
   solves. `fourier_diffusion`: periodic diffusion. `grid`: which unknowns are neighbours.
 
-Incomplete factorisation is left out: its triangular solves go level by level, and on a 64 x 64 grid one application
-costs more than ten sweeps of `LineADI` while it needs ten times the iterations.
+Incomplete factorisation is left out: its triangular solves go level by level (128 levels each on a 64 x 64 grid of two
+fields), so that one application takes as long as four sweeps of `LineADI`, and GMRES needs 65 iterations instead of 5.
 """
 
 from .block_jacobi import BlockJacobi as BlockJacobi

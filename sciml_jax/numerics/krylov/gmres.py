@@ -10,10 +10,9 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Inexact, Int
 
 from ...core.checks import check_not_both_zero, check_tolerance
-from ...core.tree import describe
 from ..batching import batch_native
-from ..hoist import Hoisted
 from ..loops import vary_like
+from .checks import check_count, check_like, check_rhs, check_weights, traced_operator
 from .iteration import Problem, iterate
 
 
@@ -104,17 +103,17 @@ def gmres(
     Saad & Schultz, "GMRES: a generalized minimal residual algorithm", SIAM J. Sci. Stat. Comput. 7 (1986) 856-869.
     Giraud, Langou & Rozloznik, "The loss of orthogonality in the Gram-Schmidt process", Comput. Math. Appl. 50 (2005).
     """
-    rhs = _check_rhs(rhs)
-    x0 = _check_like(x0, rhs, "x0")
-    weights = _check_weights(weights, rhs)
-    limits = (_check_count(restart, "restart"), _check_count(max_iterations, "max_iterations"))
+    rhs = check_rhs(rhs)
+    x0 = check_like(x0, rhs, "x0")
+    weights = check_weights(weights, rhs)
+    limits = (check_count(restart, "restart"), check_count(max_iterations, "max_iterations"))
     for value, name in ((rtol, "rtol"), (atol, "atol")):
         check_tolerance(value, name, rhs[0])
     check_not_both_zero(rtol, atol)
     real = jnp.finfo(rhs.dtype).dtype
     rtol, atol = jnp.asarray(rtol, real), jnp.asarray(atol, real)
-    system = _operator(matvec, rhs, "matvec")
-    approximate = _operator(preconditioner, rhs, "preconditioner") if preconditioner is not None else None
+    system = traced_operator(matvec, rhs, "matvec")
+    approximate = traced_operator(preconditioner, rhs, "preconditioner") if preconditioner is not None else None
     consts = (system.consts, approximate.consts if approximate is not None else ())
     operands = (consts, rhs, x0, weights, rtol, atol)
     # Inside shard_map everything must vary alike; what a constant varies over shows only now.
@@ -148,8 +147,8 @@ def _differentiable(apply: Callable, approximate: Callable | None, limits: tuple
         turned = _transpose(apply, rhs)
         transposed = _solver(turned, None if approximate is None else _transpose(approximate, rhs), limits)
         # An operator without a transpose (one with a loop of its own, say) still has forward derivatives.
-        backward = backward if _exists(turned, consts[0], rhs) else None
-        x_dot = lax.custom_linear_solve(lambda v: apply(consts[0], v), tangents[1] - product, forward, backward)
+        pull = backward if _exists(turned, consts[0], rhs) else None
+        x_dot = lax.custom_linear_solve(lambda v: apply(consts[0], v), tangents[1] - product, forward, pull)
         return (x, counts), (x_dot, jax.tree_util.tree_map(jnp.zeros_like, counts))
 
     return solve
@@ -207,68 +206,3 @@ def _exists(function: Callable, *args: Any) -> bool:
     except (NotImplementedError, TypeError, ValueError):
         return False
     return True
-
-
-def _operator(function: Any, rhs: Any, name: str) -> Hoisted:
-    if not callable(function):
-        msg = f"`{name}` must be a function of a vector; got {describe(function)}. For a matrix pass `lambda v: A @ v`."
-        raise TypeError(msg)
-    traced = Hoisted(function, rhs)
-    out = traced.out_shape
-    if getattr(out, "shape", None) != rhs.shape:
-        msg = (
-            f"`{name}(v)` must return a vector like `rhs`, of shape {rhs.shape}; got {describe(out)}. The operator "
-            "must be square: one equation for each unknown."
-        )
-        raise ValueError(msg)
-    if out.dtype != rhs.dtype:
-        msg = (
-            f"`{name}(v)` must keep the dtype of `rhs`, {rhs.dtype}; got {out.dtype}. Convert `rhs` to "
-            f"{jnp.promote_types(out.dtype, rhs.dtype)}, or the result."
-        )
-        raise TypeError(msg)
-    return traced
-
-
-def _check_rhs(rhs: Any) -> Any:
-    if not hasattr(rhs, "dtype") or not jnp.issubdtype(rhs.dtype, jnp.inexact):
-        msg = f"`rhs` must be a float or complex vector; got {describe(rhs)}. Write `jnp.asarray(..., dtype=float)`."
-        raise TypeError(msg)
-    if rhs.ndim != 1 or rhs.size == 0:
-        msg = (
-            f"`rhs` must be a vector of at least one number; got shape {rhs.shape}. Pack it with `jnp.ravel`, a pytree "
-            "with `jax.flatten_util.ravel_pytree`; for several right-hand sides use `jax.vmap`."
-        )
-        raise ValueError(msg)
-    return jnp.asarray(rhs)
-
-
-def _check_like(vector: Any, rhs: Any, name: str) -> Any:
-    if vector is None:
-        return None
-    if np.shape(vector) != rhs.shape:
-        msg = f"`{name}` must have the shape of `rhs`, {rhs.shape}; got {describe(vector)}. Pass None to leave it out."
-        raise ValueError(msg)
-    if jnp.promote_types(jnp.result_type(vector), rhs.dtype) != rhs.dtype:
-        msg = f"`{name}` must fit into the dtype of `rhs`, {rhs.dtype}; got {describe(vector)}. Convert `rhs`."
-        raise TypeError(msg)
-    return jnp.asarray(vector, rhs.dtype)
-
-
-def _check_weights(weights: Any, rhs: Any) -> Any:
-    if weights is None:
-        return None
-    if np.shape(weights) != rhs.shape or jnp.issubdtype(jnp.result_type(weights), jnp.complexfloating):
-        msg = (
-            f"`weights` must be real with the shape of `rhs`, {rhs.shape}; got {describe(weights)}. Pass one positive "
-            "number per unknown, such as `1 / (atol + rtol * abs(y))`."
-        )
-        raise ValueError(msg)
-    return jnp.asarray(weights, jnp.finfo(rhs.dtype).dtype)
-
-
-def _check_count(value: Any, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        msg = f"`{name}` must be a positive integer, known when tracing; got {value!r}. Pass, for example, `{name}=20`."
-        raise ValueError(msg)
-    return int(value)

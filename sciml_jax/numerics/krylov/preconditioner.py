@@ -33,7 +33,7 @@ class AbstractPreconditioner(eqx.Module):
     """A fixed linear map close to `(shift I - J)^-1`, made in two stages.
 
     `factor(jacobian, shift)` does what depends on the Jacobian and the shift, once per change of either;
-    `apply(factors, vector)` is called once per iteration, is linear in the vector, and can be transposed by JAX (reverse
+    `apply(factors, vector)` is called once per iteration, is linear in the vector, and JAX can transpose it (reverse
     mode solves the transposed system). Factors are a pytree of arrays, so that they can be carried through loops and
     kept between steps. No derivative has to pass through them: a
     preconditioner changes the number of iterations, not the solution.

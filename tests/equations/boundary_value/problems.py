@@ -1,6 +1,7 @@
 """Boundary value problems with known solutions."""
 
 import jax.numpy as jnp
+import numpy as np
 
 from sciml_jax.equations.boundary_value import BVProblem
 
@@ -21,6 +22,13 @@ def bump(height):
 
 LOWER, UPPER = 0.14053921440047, 4.09146724618929
 """u(1/2) of Bratu's two solutions for strength 1: `2 log cosh(h / 4)` with `h = sqrt(2) cosh(h / 4)`."""
+
+
+def bratu_slope(middle):
+    """Derivative of u(1/2) with respect to the strength, at 1, from `h = sqrt(2 strength) cosh(h / 4)`."""
+    quarter = np.arccosh(np.exp(middle / 2))
+    slope = np.cosh(quarter) / np.sqrt(2) / (1 - np.sqrt(2) * np.sinh(quarter) / 4)
+    return np.tanh(quarter) / 2 * slope
 
 
 def line(theta):

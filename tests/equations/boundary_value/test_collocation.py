@@ -7,17 +7,23 @@ import pytest
 
 import sciml_jax as sj
 from sciml_jax.equations.boundary_value import BVProblem, Collocation
-from tests.equations.boundary_value.problems import LOWER, UPPER, bratu, bump, layer, line, line_exact
+from tests.equations.boundary_value.problems import LOWER, UPPER, bratu, bratu_slope, bump, layer, line, line_exact
 
 THETA = jnp.array([2.0, 0.5, 0.1, 1.2])
+
+
+def uniform(count, atol):
+    """`line` on a uniform mesh, saved at its nodes."""
+    saveat = sj.SaveAt(t0=True, ts=jnp.linspace(0.1, 1.2, count + 1), t1=True)
+    method = Collocation(count, max_moves=0)
+    return sj.solve(line(THETA), method, saveat=saveat, rtol=0.0, atol=atol, on_failure="status")
 
 
 def test_the_order_is_4_and_the_estimate_is_the_error():
     """On uniform meshes of 8 and 16 intervals; the estimate agrees with the true error to a few percent."""
     errors = []
     for count in (8, 16):
-        saveat = sj.SaveAt(t0=True, ts=jnp.linspace(0.1, 1.2, count + 1), t1=True)
-        solution = sj.solve(line(THETA), Collocation(count, max_moves=0), saveat=saveat, rtol=0.0, atol=1e-2)
+        solution = uniform(count, 1e-2)
         exact = line_exact(THETA, solution.ts)
         off = np.array([solution.ys["u"] - exact[0], solution.ys["v"][:, 0] - exact[1]])
         errors.append(np.abs(off).max())
@@ -26,15 +32,17 @@ def test_the_order_is_4_and_the_estimate_is_the_error():
 
 
 def test_both_solutions_of_bratu_are_found_and_none_where_there_is_none():
-    """One batch: the lower and the upper solution for strength 1, and strength 4 beyond the fold."""
+    """One batch: the lower and the upper solution for strength 1, and strength 4 beyond the fold; with derivatives."""
 
-    def middle(height, strength):
+    def middle(strength, height):
         problem = bratu(lambda t: bump(height)(t), strength)
         solution = sj.solve(problem, Collocation(64), saveat=jnp.array([0.5]), on_failure="status")
         return solution.ys[0, 0], solution.status
 
-    values, statuses = jax.jit(jax.vmap(middle))(jnp.array([0.0, 4.0, 0.5]), jnp.array([1.0, 1.0, 4.0]))
+    both = jax.jit(jax.vmap(jax.value_and_grad(middle, has_aux=True)))
+    (values, statuses), slopes = both(jnp.array([1.0, 1.0, 4.0]), jnp.array([0.0, 4.0, 0.5]))
     np.testing.assert_allclose(values[:2], [LOWER, UPPER], rtol=1e-6)
+    np.testing.assert_allclose(slopes, [*(bratu_slope(u) for u in (LOWER, UPPER)), 0.0], rtol=1e-6)
     assert [int(s) == sj.Status.SUCCESS for s in statuses] == [True, True, False]
     assert bool(jnp.isnan(values[2]))
 
@@ -71,7 +79,7 @@ def test_an_eigenvalue_is_a_further_state():
 
 
 def test_a_mesh_that_is_too_coarse_is_a_failure_that_says_by_how_much():
-    solution = sj.solve(line(THETA), Collocation(8, max_moves=0), rtol=0.0, atol=1e-7, on_failure="status")
+    solution = uniform(8, 1e-7)
     assert not sj.Status(int(solution.status)).is_success
     assert float(solution.stats.error_estimate) > 10
     assert bool(jnp.isnan(solution.y1["u"]))

@@ -24,7 +24,10 @@ def exact(theta):
     return jnp.stack([line_exact(theta, theta[2])[1], line_exact(theta, theta[3])[1]])
 
 
-@pytest.mark.parametrize("method", [Collocation(100), Shooting(sj.Vern7()), MultipleShooting(3, sj.Vern7())])
+@pytest.mark.parametrize(
+    "method",
+    [Collocation(100), MultipleShooting(3, sj.Vern7()), pytest.param(Shooting(sj.Vern7()), marks=pytest.mark.full)],
+)
 def test_a_batch_of_reverse_derivatives_is_exact(method):
     lanes = THETA * jnp.linspace(0.9, 1.1, 3)[:, None]
     actual = jax.jit(jax.vmap(jax.jacrev(lambda theta: slopes(theta, method))))(lanes)

@@ -37,7 +37,9 @@ def test_it_goes_where_the_dynamics_lead_and_newton_does_not():
 def test_stiff_rates_take_few_steps():
     """Rates of 1e-2 and 1e6 apart; the steps grow with the fall of the residual."""
     slow, fast = 0.01, 1e4
-    found = search(lambda y: jnp.stack([slow * (3 - y[0]), fast * (3 * y[0] - y[1])]), [1.0, 0.0], PseudoTransient(first=1.0))
+    found = search(
+        lambda y: jnp.stack([slow * (3 - y[0]), fast * (3 * y[0] - y[1])]), [1.0, 0.0], PseudoTransient(first=1.0)
+    )
     np.testing.assert_allclose(found.y1, [3.0, 9.0], rtol=1e-6)
     assert int(found.stats.num_steps) < 15
     assert int(found.stats.num_factorisation) == int(found.stats.num_steps)
