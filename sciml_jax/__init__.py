@@ -30,7 +30,9 @@ from .equations import AdamsBashforth as AdamsBashforth
 from .equations import AutoSwitch as AutoSwitch
 from .equations import Backsolve as Backsolve
 from .equations import Bosh3 as Bosh3
+from .equations import BVProblem as BVProblem
 from .equations import Checkpointed as Checkpointed
+from .equations import Collocation as Collocation
 from .equations import Direct as Direct
 from .equations import Dopri5 as Dopri5
 from .equations import Dopri8 as Dopri8
@@ -47,14 +49,17 @@ from .equations import Interpolating as Interpolating
 from .equations import KahanLi8 as KahanLi8
 from .equations import Linear as Linear
 from .equations import Midpoint as Midpoint
+from .equations import MultipleShooting as MultipleShooting
 from .equations import NewtonRaphson as NewtonRaphson
 from .equations import ODEProblem as ODEProblem
 from .equations import PIDController as PIDController
+from .equations import PseudoTransient as PseudoTransient
 from .equations import Ralston as Ralston
 from .equations import Replay as Replay
 from .equations import Rodas5P as Rodas5P
 from .equations import SaveAt as SaveAt
 from .equations import SecondOrderProblem as SecondOrderProblem
+from .equations import Shooting as Shooting
 from .equations import Solution as Solution
 from .equations import Spectrum as Spectrum
 from .equations import Split as Split

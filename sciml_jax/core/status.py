@@ -24,9 +24,12 @@ _MESSAGES = {
     "algebraic variables (index above one, or a structurally singular system): differentiate the constraint until it "
     "does, or use `sj.RadauIIA5()` for index two in Hessenberg form.",
     8: "the initial values do not satisfy the algebraic equations (or, in fully implicit form, `y0` and `yp0` do not "
-    "satisfy `F(t0, y0, yp0, args) = 0`) to within the tolerances. With a mass matrix, solve for the algebraic variables "
-    "first, `sj.find_consistent(problem)`; a `DAEProblem` needs a better `z0`. Else correct the values, or loosen the "
-    "tolerances.",
+    "satisfy `F(t0, y0, yp0, args) = 0`) to within the tolerances. With a mass matrix, solve for the algebraic "
+    "variables first, `sj.find_consistent(problem)`; a `DAEProblem` needs a better `z0`. Else correct the values, "
+    "or loosen the tolerances.",
+    9: "the nonlinear equations could not be solved to the tolerances: the iteration stagnated or ran out of "
+    "iterations, or the mesh is too coarse. There may be no solution near the guess: start from that of an easier "
+    "problem, take more intervals, or loosen the tolerances.",
 }
 
 
@@ -47,6 +50,7 @@ class Status(enum.IntEnum):
     STIFF = 6
     SINGULAR = 7
     INCONSISTENT = 8
+    NOT_CONVERGED = 9
 
     @property
     def message(self) -> str:
@@ -77,4 +81,5 @@ class SolveError(RuntimeError):
         self.status = status
         self.solution = solution
         found = f" Here {detail}" if detail else ""
-        super().__init__(f"{status}{found} (To get the partial solution instead of this error, pass `on_failure='status'`.)")
+        hint = "(To get the partial solution instead of this error, pass `on_failure='status'`.)"
+        super().__init__(f"{status}{found} {hint}")

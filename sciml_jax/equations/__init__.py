@@ -22,6 +22,10 @@ from .adjoints import ImplicitAdjoint as ImplicitAdjoint
 from .adjoints import Interpolating as Interpolating
 from .adjoints import Replay as Replay
 from .as_diffrax import as_diffrax as as_diffrax
+from .boundary_value import BVProblem as BVProblem
+from .boundary_value import Collocation as Collocation
+from .boundary_value import MultipleShooting as MultipleShooting
+from .boundary_value import Shooting as Shooting
 from .controllers import FixedStep as FixedStep
 from .controllers import PIDController as PIDController
 from .hamiltonian import HamiltonianProblem as HamiltonianProblem
@@ -136,6 +140,7 @@ from .stability import stability_report as stability_report
 from .stability import stiffness_ratio as stiffness_ratio
 from .steady_state import DynamicSS as DynamicSS
 from .steady_state import NewtonRaphson as NewtonRaphson
+from .steady_state import PseudoTransient as PseudoTransient
 from .steady_state import SteadyStateProblem as SteadyStateProblem
 from .stepping import SteppingState as SteppingState
 from .stepping import init as init

@@ -26,7 +26,8 @@ def root_near(
     Newton's method, a correction being halved until the next one is smaller (the affine-invariant monotonicity test).
     Two more Newton steps, which are differentiated, bring the root to rounding: frozen at the root, a step has the
     derivative of the implicit function theorem, and two of them have its second and third derivatives too. The guess
-    itself has no influence and no derivative. `size` is a typical number of the problem, beside which a root may be zero. Cost per iteration: one dense Jacobian, one factorisation, two solves.
+    chooses among several roots and has no derivative; `size` is a typical number of the problem, beside which a root
+    may be zero. Cost per iteration: one dense Jacobian, one factorisation, two solves.
 
     References
     ----------
@@ -74,7 +75,6 @@ def largest(tree: Any) -> Any:
 
 def _newton(residual, x):
     """`solve(r)` with the Jacobian at x, rows scaled."""
-    # Forward mode pushes one column at a time.
     matrix = jax.jacfwd(residual)(x)
     sizes = lax.stop_gradient(jnp.max(jnp.abs(matrix), axis=1))
     scale = 1 / jnp.where(sizes > 0, sizes, 1.0)

@@ -19,7 +19,7 @@ from .problem import ODEProblem
 
 
 class DAEProblem(ODEProblem):
-    """Differential equations with algebraic ones, `y' = f(t, y, z, args)` and `0 = g(t, y, z, args)`, from `t0` to `t1`.
+    """Differential equations `y' = f(t, y, z, args)` with algebraic ones, `0 = g(t, y, z, args)`, from `t0` to `t1`.
 
     The index must be one: dg/dz regular, so that g determines z. It is the `ODEProblem` of the pair `(y, z)` with the
     mass matrix diag(1, ..., 1, 0, ..., 0): the methods that take one solve it (`sj.Rodas5P`, the default up to 100

@@ -15,13 +15,13 @@ from .second_order import matched_pair
 class ImplicitDAEProblem(eqx.Module):
     """An initial value problem in fully implicit form, `F(t, y, y', args) = 0` with `y(t0) = y0`, `y'(t0) = yp0`.
 
-    Equations that cannot be solved for `y'`, or that nobody wants to: `dF/dy'` may be singular, which makes some of them
-    algebraic. The index must be at most one: `dF/dy + s dF/dy'` regular for large s, and no hidden constraints.
+    Equations that cannot be solved for `y'`, or that nobody wants to solve: `dF/dy'` may be singular, which makes some
+    of them algebraic. The index must be at most one: `dF/dy + s dF/dy'` regular for large s, and no hidden constraints.
     `sj.BDF()` solves it and is the default method; it replaces `y'` by a difference quotient, so that every step is one
     nonlinear system of n equations.
 
-    For `M y' = f` with a constant `M`, `ODEProblem(..., mass_matrix=M)` is cheaper and open to more methods; for `y' = f`,
-    `0 = g`, `sj.DAEProblem` also computes consistent initial values.
+    For `M y' = f` with a constant `M`, `ODEProblem(..., mass_matrix=M)` is cheaper and open to more methods; for
+    `y' = f`, `0 = g`, `sj.DAEProblem` also computes consistent initial values.
 
     Parameters
     ----------

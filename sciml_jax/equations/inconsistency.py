@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -26,7 +27,8 @@ def explain(problem: Any) -> tuple[Status | None, str]:
     if mass is None or mass.size > 1000:
         return None, ""
     if hasattr(problem, "at_consistent_start"):
-        problem = problem.at_consistent_start()
+        y0 = jax.jit(lambda: problem.at_consistent_start().y0)()
+        problem = eqx.tree_at(lambda p: p.y0, problem, y0)
     matrix = np.zeros((mass.size, mass.size))
     matrix[list(mass.rows), list(mass.columns)] = np.asarray(mass.values, float)
     f, jacobian = (np.asarray(part, float) for part in _linearised(problem))
@@ -38,8 +40,8 @@ def explain(problem: Any) -> tuple[Status | None, str]:
     rows = np.vstack([_row_basis(matrix), null @ jacobian])
     if np.linalg.matrix_rank(rows / np.maximum(np.abs(rows).max(axis=1, keepdims=True), 1e-300)) < mass.size:
         return Status.SINGULAR, (
-            "at the initial values the algebraic equations do not determine the algebraic variables: their Jacobian with "
-            "respect to these is singular, so the index is above one."
+            "at the initial values the algebraic equations do not determine the algebraic variables: their Jacobian "
+            "with respect to these is singular, so the index is above one."
         )
     return Status.INCONSISTENT, _residuals(null, f, rows, names)
 
@@ -52,7 +54,7 @@ def _linearised(problem):
         return concatenate(jax.tree_util.tree_leaves(problem.vector_field(jnp.asarray(problem.t0), y, problem.args)))
 
     flat = concatenate(leaves)
-    return field(flat), jax.jacfwd(field)(flat)
+    return jax.jit(lambda flat: (field(flat), jax.jacfwd(field)(flat)))(flat)
 
 
 def _row_basis(matrix):

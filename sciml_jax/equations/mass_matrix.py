@@ -9,7 +9,6 @@ import numpy as np
 
 from ..core.tree import describe, is_concrete
 
-
 MAX_DECOMPOSED = 100
 """Size up to which the rank of a full matrix is found on the host."""
 
@@ -70,11 +69,14 @@ def as_mass_matrix(matrix: Any, y0: Any) -> MassMatrix | None:
     check_mass_matrix(matrix, y0)
     size = matrix.shape[0]
     diagonal = len(matrix.shape) == 1
-    used = np.asarray(matrix) != 0 if is_concrete(matrix) else np.ones(matrix.shape, bool)
+    if is_concrete(matrix):
+        # On the host: a handful of operations dispatched for every call would take longer than a small solve.
+        matrix = np.asarray(matrix)
+    used = matrix != 0 if is_concrete(matrix) else np.ones(matrix.shape, bool)
     places = np.nonzero(np.diag(used) if diagonal else used)
     rows, columns = (tuple(int(i) for i in axis) for axis in places)
     dtype = jnp.result_type(*(jnp.asarray(leaf).dtype for leaf in jax.tree_util.tree_leaves(y0)))
-    picked = jnp.asarray(matrix)[places[0]] if diagonal else jnp.asarray(matrix)[places]
+    picked = matrix[places[0]] if diagonal else matrix[places]
     return MassMatrix(picked.astype(dtype), rows, columns, size, _is_regular(matrix))
 
 

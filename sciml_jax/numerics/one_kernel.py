@@ -22,6 +22,9 @@ MOST_EQUATIONS = 6000
 MOST_MULTIPLY_ADDS = 4096
 """Size of a matrix product (rows times columns times inner) up to which plain loops are as good as a library's."""
 
+CHEAP = 1000
+"""Operations, as XLA counts them, below which the CPU client runs a program in the thread that called it."""
+
 _TAG = {"xla_cpu_small_call": "true", "inlineable": "false"}
 
 
@@ -57,10 +60,11 @@ def undifferentiated_kernel(function: Callable) -> Callable:
 def computed_once(values: Any) -> Any:
     """The same pytree of scalars, computed where they stand and not again by each of their readers.
 
-    XLA:CPU copies cheap arithmetic into all operations that read it. A compiler may find the copies again among scalars
-    (not in a batch, whose lanes are a loop for each operation), but XLA counts them: programs that it takes for more
-    than 1,000 operations are handed to another thread, which costs 15 to 60 microseconds. Elsewhere, and for arrays,
-    nothing happens. Inside `vmap` a lane's scalars are scalars.
+    XLA:CPU copies cheap arithmetic into all operations that read it. Among scalars the machine code generator finds the
+    copies again, but XLA counts them: a program of `CHEAP` operations or more goes to another thread, which costs 15 to
+    60 microseconds. In a batch, where every operation is a loop over lanes, the copies are executed. The price is a
+    trip through memory: a loop of scalars whose count does not matter is up to a fifth slower so. On other platforms
+    and for arrays nothing happens (inside `vmap` a lane's scalars are scalars), and XLA of jax 0.10 copies anyway.
     """
     leaves = jax.tree_util.tree_leaves(values)
     if not leaves or jax.default_backend() != "cpu" or any(jnp.ndim(leaf) for leaf in leaves):

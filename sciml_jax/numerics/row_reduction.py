@@ -1,4 +1,4 @@
-"""Gauss-Jordan elimination with full pivoting: rank, null space and solutions of small matrices that may be singular."""
+"""Gauss-Jordan elimination with full pivoting: rank, null space and solutions of matrices that may be singular."""
 
 from typing import Any, NamedTuple
 
@@ -7,6 +7,9 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from .loops import vary_like
+
+MAX_WRITTEN_OUT = 100
+"""Size up to which products of matrices are sums written out."""
 
 
 class RowReduction(NamedTuple):
@@ -70,5 +73,8 @@ def row_reduce(matrix: Float[Array, "n n"]) -> RowReduction:
 
 
 def product(a: Any, b: Any) -> Any:
-    """`a @ b` in full precision on every device."""
-    return jnp.matmul(a, b, precision=lax.Precision.HIGHEST)
+    """`a @ b` for a matrix and a vector or a matrix, in full precision on every device."""
+    if a.shape[0] > MAX_WRITTEN_OUT:
+        return jnp.matmul(a, b, precision=lax.Precision.HIGHEST)
+    # As a sum, not a call of a library: batched small products cannot be part of one kernel on the CPU.
+    return jnp.sum(a * b[None, :], axis=1) if b.ndim == 1 else jnp.sum(a[:, :, None] * b[None, :, :], axis=1)

@@ -8,8 +8,9 @@ import pytest
 import sciml_jax as sj
 from sciml_jax import zoo
 from sciml_jax.core.status import Status
-from sciml_jax.equations.methods.bdf import BDF, as_differences
+from sciml_jax.equations.methods.bdf import BDF
 from sciml_jax.equations.methods.bdf_coefficients import ALPHA, ERROR, GAMMA, MAX_ORDER, rescaling
+from sciml_jax.equations.methods.bdf_differences import as_differences
 from sciml_jax.equations.methods.rodas5p import Rodas5P
 
 ORDERS = range(1, MAX_ORDER + 1)
@@ -76,9 +77,9 @@ def test_robertson_to_1e11_keeps_its_digits_and_its_sum():
     sol = solve_robertson(RATES, 1e-14)
     np.testing.assert_allclose(sol.y1, ROBERTSON_END, rtol=1e-5)
     np.testing.assert_allclose(jnp.sum(sol.y1), 1.0, rtol=0, atol=1e-12)
-    # SciPy's BDF needs 1,800 steps and 140 Jacobians here; CVODE 0.9 times the steps of this.
-    assert 1200 < int(sol.stats.num_steps) < 1800
-    assert int(sol.stats.num_vector_field) < 1.5 * int(sol.stats.num_steps)
+    # Up to a tenth more than now.
+    assert 1400 < int(sol.stats.num_steps) < 2000
+    assert int(sol.stats.num_vector_field) < 1.6 * int(sol.stats.num_steps)
     assert int(sol.stats.num_jacobian) < 0.08 * int(sol.stats.num_steps)
     assert int(sol.stats.num_factorisation) < 0.2 * int(sol.stats.num_steps)
     assert int(sol.stats.num_jvp) == 3 * int(sol.stats.num_jacobian)
@@ -111,7 +112,7 @@ def test_robertson_with_a_singular_mass_matrix_is_robertson(name):
     np.testing.assert_allclose(sol.y1, ROBERTSON_END, rtol=1e-5)
     # One of the equations holds exactly, and the others to rounding.
     np.testing.assert_allclose(jnp.sum(sol.y1), 1.0, rtol=0, atol=1e-14)
-    assert int(sol.stats.num_steps) < 1900
+    assert int(sol.stats.num_steps) < 2200
 
 
 def test_a_scaled_identity_as_mass_matrix_of_a_larger_state_changes_nothing():
@@ -130,12 +131,13 @@ def test_a_scaled_identity_as_mass_matrix_of_a_larger_state_changes_nothing():
     np.testing.assert_allclose(plain.y1, exact.y1, rtol=1e-5, atol=1e-7)
 
 
-# atol over rtol, and the most steps at rtol 1e-6: a tenth more than now, which is 0.8 to 1.2 times those of SciPy's BDF.
+# atol over rtol, and the most steps at rtol 1e-6: a tenth more than now, which is 1.1 to 1.3 times those of SciPy's BDF
+# for errors that are a half to a quarter of its.
 ZOO = {
-    "van_der_pol": (1e-2, 1500),
-    "oregonator": (1e-4, 1900),
-    "pollution": (1e-4, 190),
-    "hires": (1e-4, 400),
+    "van_der_pol": (1e-2, 1460),
+    "oregonator": (1e-4, 2000),
+    "pollution": (1e-4, 220),
+    "hires": (1e-4, 430),
 }
 
 
@@ -189,28 +191,31 @@ def test_derivatives_forward_and_reverse_agree_to_rounding_and_are_those_of_the_
     np.testing.assert_allclose(reverse[1], accurate[1], rtol=1e-5)
 
 
-def test_saved_values_and_their_gradient_pass_a_discontinuity(accurate):
-    """A jump in the forcing at t = 1: the method restarts there, in single lanes and in a batch."""
+def jumping_values(k, method, rtol):
+    """Saved values of a problem whose forcing jumps at t = 1."""
+    field = lambda t, y, k: jnp.where(t < 1, 1.0, 3.0) * forced(t, y, k)
+    problem = sj.ODEProblem(field, jnp.array([0.5, 1.0]), 0.0, 3.0, k)
+    controller = sj.PIDController(tstops=jnp.array([1.0]))
+    saveat = jnp.array([0.0, 0.5, 1.0, 1.7, 3.0])
+    return sj.solve(problem, method, rtol=rtol, atol=rtol / 100, saveat=saveat, controller=controller).ys
 
-    def field(t, y, k):
-        return jnp.where(t < 1, 1.0, 3.0) * forced(t, y, k)
 
-    times = jnp.array([0.0, 0.5, 1.0, 1.7, 3.0])
-
-    def saved(k, method, rtol):
-        controller = sj.PIDController(tstops=jnp.array([1.0]))
-        problem = sj.ODEProblem(field, jnp.array([0.5, 1.0]), 0.0, 3.0, k)
-        return sj.solve(problem, method, rtol=rtol, atol=rtol / 100, saveat=times, controller=controller).ys
-
+def test_saved_values_pass_a_discontinuity_alone_and_in_a_batch():
     k = jnp.array([[50.0, 2.0], [200.0, 1.0]])
-    both = [
-        jax.jit(jax.vmap(lambda k, m=m, r=r: (saved(k, m, r), jax.jacrev(lambda k: saved(k, m, r)[:, 1].sum())(k))))(k)
+    batch = jax.vmap(lambda k: jumping_values(k, BDF(), 1e-7))(k)
+    np.testing.assert_allclose(batch[0], jumping_values(k[0], BDF(), 1e-7), rtol=1e-6)
+    exact = [jumping_values(row, sj.Rodas5P(), 1e-10) for row in k]
+    np.testing.assert_allclose(batch, exact, rtol=5e-6, atol=1e-8)
+
+
+@pytest.mark.full
+def test_the_gradient_of_saved_values_passes_a_discontinuity_in_a_batch():
+    k = jnp.array([[50.0, 2.0], [200.0, 1.0]])
+    found, exact = (
+        jax.jit(jax.vmap(jax.grad(lambda k, m=m, r=r: jumping_values(k, m, r)[:, 1].sum())))(k)
         for m, r in ((BDF(), 1e-7), (sj.Rodas5P(), 1e-10))
-    ]
-    np.testing.assert_allclose(both[0][0], both[1][0], rtol=5e-6, atol=1e-8)
-    np.testing.assert_allclose(both[0][1], both[1][1], rtol=2e-3, atol=1e-6)
-    alone = saved(k[0], BDF(), 1e-7)
-    np.testing.assert_allclose(both[0][0][0], alone, rtol=1e-6)
+    )
+    np.testing.assert_allclose(found, exact, rtol=2e-3, atol=1e-6)
 
 
 def test_backward_in_time_it_returns_to_where_it_came_from():

@@ -145,7 +145,9 @@ def test_algebraic_equations_without_a_solution_end_as_inconsistent():
 
 def test_an_index_above_one_is_refused_with_the_equation_and_the_remedy():
     index2 = DAEProblem(lambda t, y, z, k: -z, lambda t, y, z, k: y - jnp.cos(t), 1.0, 0.0, 0.0, 1.0)
-    message = r"SINGULAR.*RadauIIA5.*equation 1 is algebraic and contains no algebraic variable, so the index is above one"
+    message = (
+        r"SINGULAR.*RadauIIA5.*equation 1 is algebraic and contains no algebraic variable, so the index is above one"
+    )
     with pytest.raises(sj.SolveError, match=message):
         sj.solve(index2, Rodas4())
     with pytest.raises(sj.SolveError, match=r"SINGULAR.*equation 4 is algebraic and contains no algebraic variable"):
@@ -155,10 +157,14 @@ def test_an_index_above_one_is_refused_with_the_equation_and_the_remedy():
 def test_wrong_shapes_are_refused_by_the_name_of_the_function():
     y0, z0 = jnp.ones(2), jnp.ones(1)
     wrong_g = DAEProblem(lambda t, y, z, k: -y, lambda t, y, z, k: y - z, y0, z0, 0.0, 1.0)
-    with pytest.raises(ValueError, match=r"`algebraic\(t, y, z, args\)` must return.*of z, float64\[1\]; got float64\[2\]"):
+    with pytest.raises(
+        ValueError, match=r"`algebraic\(t, y, z, args\)` must return.*of z, float64\[1\]; got float64\[2\]"
+    ):
         sj.solve(wrong_g)
     wrong_f = DAEProblem(lambda t, y, z, k: y[0], lambda t, y, z, k: y[:1] - z, y0, z0, 0.0, 1.0)
-    with pytest.raises(ValueError, match=r"`differential\(t, y, z, args\)` must return.*of y, float64\[2\]; got float64"):
+    with pytest.raises(
+        ValueError, match=r"`differential\(t, y, z, args\)` must return.*of y, float64\[2\]; got float64"
+    ):
         sj.solve(wrong_f)
     with pytest.raises(TypeError, match=r"`algebraic` is called with \(t, y, z, args\)"):
         DAEProblem(decay, lambda t, y, args: y, 1.0, 1.0, 0.0, 1.0)

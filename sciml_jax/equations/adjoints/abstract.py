@@ -16,7 +16,7 @@ class AbstractAdjoint(eqx.Module):
     """
 
     differentiates_steps: ClassVar[bool] = False
-    """Whether the steps themselves are differentiated, whatever equation they solve, and not an equation for `y' = f`."""
+    """Whether the steps themselves are differentiated, whatever they solve, and not an equation for `y' = f`."""
 
     @abc.abstractmethod
     def integration(self, plan: Any) -> Callable[[Any, Any], tuple[Any, tuple]]:

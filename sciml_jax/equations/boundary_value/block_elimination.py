@@ -55,8 +55,9 @@ def block_solver(blocks: Blocks) -> Callable[[Any], Any]:
     Wright, Stable parallel algorithms for two-point boundary value problems, SIAM J. Sci. Stat. Comput. 13 (1992)
     742-764.
     """
+    blocks = vary_like(blocks, blocks)
     factors = _factor(blocks)
-    return lambda rhs: _solve(blocks, factors, rhs)
+    return lambda rhs: _solve(blocks, factors, vary_like(rhs, rhs, blocks))
 
 
 def where_usable(usable: Any, blocks: Blocks) -> Blocks:

@@ -55,7 +55,7 @@ class Collocation(AbstractBoundaryValueMethod):
     Derivatives are those of the discrete solution on the final mesh.
 
     Cost: an iteration takes 2 N Jacobians of the vector field and about 20 N n^3 flops, all intervals at once. Memory:
-    8 N n^2. Statuses: `MAX_STEPS` (no convergence from this guess, or the mesh is too coarse; compare
+    8 N n^2. Statuses: `NOT_CONVERGED` (no convergence from this guess, or the mesh is too coarse; compare
     `sol.stats.error_estimate` with 1), `SINGULAR` (the conditions do not determine the solution), `NON_FINITE` (the
     vector field at the guess).
 

@@ -8,8 +8,8 @@ from jax import lax
 
 from ...core.tree import describe
 from ...numerics.loops import vary_like
-from ..engine.layout import Layout
 from ..engine.flat import concatenate, split_like
+from ..engine.layout import Layout
 from ..engine.returned import check_vector_field
 from ..engine.traced import TracedFunction
 from .problem import BVProblem

@@ -32,8 +32,8 @@ class Discretisation(Protocol):
 def implicit_root(equations: Discretisation) -> Any:
     """`(operands, fixed) -> (y, mesh)`, differentiable with respect to the operands: `dy = -(dF/dy)^-1 dF/dp dp`.
 
-    The search is not differentiated, nor is what is fixed. Where it failed the derivatives are zero. Cost: one factorisation, and one solve per tangent or
-    cotangent. Both modes, to any order.
+    The search is not differentiated, nor is what is fixed; where it failed the derivatives are zero. Cost: one
+    factorisation, and one solve per tangent or cotangent. Both modes, to any order.
 
     References
     ----------

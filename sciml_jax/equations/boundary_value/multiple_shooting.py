@@ -25,7 +25,7 @@ class MultipleShooting(AbstractBoundaryValueMethod):
     below `atol + rtol |y|` in the root-mean-square norm; the integrations use a tenth of the tolerances.
 
     Cost: an iteration takes one batch of N integrations with n sensitivities each, and about 20 N n^3 flops. Saving at
-    T times integrates once more and holds N T states. Statuses: `MAX_STEPS` (the iteration, or an integration),
+    T times integrates once more and holds N T states. Statuses: `NOT_CONVERGED` (the iteration),
     `SINGULAR` (the conditions do not determine the solution), and those of the integrations.
 
     Choose N so that the fastest mode grows by less than about 1e3 over an interval; for layers that are thin compared

@@ -10,7 +10,7 @@ from ...numerics.loops import vary_like, while_loop
 
 SMALLEST_DAMPING = 2.0**-10
 
-NOT_CONVERGED = Status.MAX_STEPS
+NOT_CONVERGED = Status.NOT_CONVERGED
 """What an iteration that stagnates or runs out of iterations, and a mesh that is too coarse, are reported as."""
 
 

@@ -23,8 +23,8 @@ class Shooting(AbstractBoundaryValueMethod):
     the guess at `t0`; the rest of the guess does not matter. Converged when the correction of both states is below
     `atol + rtol |y|` in the root-mean-square norm; the integrations use a tenth of the tolerances.
 
-    Cost: an iteration takes one integration with n sensitivities, and a few more without. Statuses: `MAX_STEPS` (the
-    iteration, or an integration), `SINGULAR` (the conditions do not determine `y0`), and those of the integrations.
+    Cost: an iteration takes one integration with n sensitivities, and a few more without. Statuses: `NOT_CONVERGED`
+    (the iteration), `SINGULAR` (the conditions do not determine `y0`), and those of the integrations.
 
     Not for problems with modes that grow by more than about `1 / rtol` over the interval (`y'' = 100 y`, layers): the
     end then says nothing about the beginning, or is never reached. Take `sj.MultipleShooting` or `sj.Collocation`.

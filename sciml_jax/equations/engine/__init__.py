@@ -3,10 +3,10 @@
 Data flows downwards:
 
 - `run`: from a problem and options to a `Solution` (checks, compilation, failure on the host).
-- `system`, `bound_system`, `layout`: the user's functions on tuples of arrays, with every operand explicit; `traced`, `returned`: how they are
-  traced, and what they must return.
-- `linear_form`: how a Jacobian is held; `linearisation`, `sparse_linearisation`, `krylov_linearisation`: linear systems in each form;
-  `residual`: fully implicit equations. `flat`: leaves as one vector.
+- `system`, `bound_system`, `layout`: the user's functions on tuples of arrays, with every operand explicit; `traced`:
+  how they are traced; `returned`: what they must return.
+- `linear_form`: how a Jacobian is held; `linearisation`, `sparse_linearisation`, `krylov_linearisation`: linear systems
+  in each form. `residual`: fully implicit equations. `algebraic`: whether a start is consistent. `flat`: one vector.
 - `operands`, `plan`: what goes in; what is fixed when tracing.
 - `forward`: the stepping loop; `initial_step`, `norms`, `saving` serve it.
 - `record`: the loop with a record of accepted steps, for one lane and for a batch.

@@ -1,5 +1,6 @@
 """The stepping loop: attempt a step, accept or reject it, save what falls into it, choose the next size."""
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -69,10 +70,10 @@ def start(plan: Any, operands: Operands, settings: Settings) -> State:
     f0: Any = system.vector_field(t0, y0) if plan.carries_f0 or needs_guess or checks else None
     carried = plan.method.begin(system, t0, y0) if plan.has_memory else (f0 if plan.carries_f0 else None)
     h = settings.dt0
-    still, slope, reduction = _still(plan, operands, settings), None, None
-    if system.mass is not None and (needs_guess or checks):
-        reduction = mass_reduction(still.mass)
-        slope = lambda f: reduction.slope(still, *lax.stop_gradient((t0, y0, f)))
+    # Decided at the start, without derivatives.
+    still = plan.bind(lax.stop_gradient(operands.theta), settings)
+    reduction = mass_reduction(still.mass) if needs_guess or checks else None
+    slope = None if reduction is None else functools.partial(reduction.slope, still, *lax.stop_gradient((t0, y0)))
     if needs_guess:
         guess = initial_step(system, t0, t1, y0, f0, settings.rtol, settings.atol, plan.method.error_order, slope)
         h = jnp.clip(guess, settings.dtmin, settings.dtmax)
@@ -123,11 +124,6 @@ def start(plan: Any, operands: Operands, settings: Settings) -> State:
         piece_ends=ends,
     )
     return vary_like(state, operands, settings)
-
-
-def _still(plan, operands, settings):
-    """The system without derivatives: what is decided at the start has none."""
-    return plan.bind(lax.stop_gradient(operands.theta), settings)
 
 
 def attempt(plan: Any, operands: Operands, settings: Settings, state: State) -> tuple[State, Row]:

@@ -1,5 +1,6 @@
 """The linearisation that is never formed: products with the Jacobian by forward mode, systems by GMRES."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -82,31 +83,57 @@ class KrylovLinearisation(NamedTuple):
         return split_like(x, rhs), info.products.astype(shift.dtype)
 
     def shifted_solver(self, shift: Any):
-        """`solve(rhs)` for `(shift M - J) x = rhs` to `derivative_rtol`; differentiable in everything."""
+        """`solve(rhs)` for `(shift M - J) x = rhs` to `derivative_rtol`; differentiable in everything.
+
+        Linear in `rhs` for JAX as well, which therefore transposes it where it stands for a derivative.
+        """
         factors = lax.stop_gradient(self.factorise(shift))
         factors = factors[0], jnp.asarray(shift).astype(concatenate(self.jacobian[1]).dtype)
-        return lambda rhs: split_like(self._gmres(factors, rhs, self.form.solver.derivative_rtol, 0.0, None)[0], rhs)
+        matvec, approximate = self._operators(factors)
+        rtol = self.form.solver.derivative_rtol
+
+        def inverse(product, vector):
+            return self._iterate(product, approximate, vector, rtol, 0.0, None)[0]
+
+        def transposed(product, vector):
+            turned = None
+            if approximate is not None:
+                turned = lambda v: jax.linear_transpose(approximate, vector)(v)[0]
+            return self._iterate(product, turned, vector, rtol, 0.0, None)[0]
+
+        def solve(rhs):
+            flat = concatenate(rhs)
+            pull = transposed if _has_transpose(matvec, flat) else None
+            return split_like(lax.custom_linear_solve(matvec, flat, inverse, pull), rhs)
+
+        return solve
 
     def _gmres(self, factors, rhs, rtol, atol, weights):
+        return self._iterate(*self._operators(factors), concatenate(rhs), rtol, atol, weights)
+
+    def _operators(self, factors):
+        """Products with `shift M - J`, and with the preconditioner, about its inverse."""
         made, shift = factors
         t, y, _ = self.jacobian
-        solver = self.form.solver
+        preconditioner = self.form.solver.preconditioner
         push = jax.linearize(lambda y: self.system.vector_field(t, y), y)[1]
 
         def matvec(v):
             parts = split_like(v, y)
             return shift * concatenate(self.system.mass_product(parts)) - concatenate(push(parts))
 
-        preconditioner = None
-        if solver.preconditioner is not None:
-            preconditioner = lambda v: solver.preconditioner.apply(made, v)
-        return gmres(
-            matvec,
-            concatenate(rhs),
-            preconditioner=preconditioner,
-            rtol=rtol,
-            atol=atol,
-            weights=weights,
-            restart=solver.restart,
-            max_iterations=solver.max_iterations,
-        )
+        return matvec, None if preconditioner is None else lambda v: preconditioner.apply(made, v)
+
+    def _iterate(self, matvec, preconditioner, rhs, rtol, atol, weights):
+        solver = self.form.solver
+        options = {"restart": solver.restart, "max_iterations": solver.max_iterations}
+        return gmres(matvec, rhs, preconditioner=preconditioner, rtol=rtol, atol=atol, weights=weights, **options)
+
+
+def _has_transpose(function: Callable, vector: Any) -> bool:
+    """Whether reverse mode exists: a vector field with a loop of its own has forward derivatives only."""
+    try:
+        jax.eval_shape(jax.linear_transpose(function, vector), vector)
+    except (NotImplementedError, TypeError, ValueError):
+        return False
+    return True

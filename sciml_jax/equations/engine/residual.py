@@ -46,7 +46,7 @@ def residual_function(problem: Any, t0: Any) -> TracedFunction:
 
 
 def residual_derivatives(problem: Any, t0: Any) -> TracedFunction:
-    """`(t, (y, y'), bundle) -> (-dF/dy, dF/dy')`, the Jacobian and the mass matrix of the stage equation, (n, n) each."""
+    """`(t, (y, y'), bundle) -> (-dF/dy, dF/dy')`, Jacobian and mass matrix of the stage equation, both (n, n)."""
     leaves, tree = jax.tree_util.tree_flatten(problem.y0)
     dtype = jnp.result_type(*leaves)
 

@@ -1,6 +1,6 @@
 """Backward differentiation of variable order and step size."""
 
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -10,99 +10,50 @@ from ...numerics.combine import linear_combination
 from ..implicit_dae import ImplicitDAEProblem
 from ..linear_solvers import Direct, checked_linear_solver
 from ..problem import ODEProblem
-from .bdf_coefficients import ALPHA, ERROR, GAMMA, MAX_ORDER, pick, rescaling
-from .implicit_stage import empty_scratch, handed_on, is_fresh, prepare, solve_stage, Solved
+from .bdf_coefficients import ALPHA, ERROR, GAMMA, MAX_ORDER, pick
+from .bdf_differences import Differences, advanced, as_differences, rescaled
+from .bdf_selection import EQUAL, Attempt, decide, estimates
+from .implicit_stage import Solved, empty_scratch, handed_on, is_fresh, prepare, solve_stage
 from .one_step import AbstractOneStepMethod, Step
 from .rodas5p import Rodas5P
 from .start_slope import as_if_moved, start_slope
 
-CAUTION = (1.5, 1.4, 1.6)
-"""The size is shorter than the estimates allow by these, at the order below, at this one, and at the one above."""
-
-STRICTNESS = 1.5
-"""The estimate of the local error counts so many times, because errors of many steps add up.
-
-With this, `CAUTION` and `ACCURACY` the global errors on van der Pol's equation, the Oregonator and Robertson's stay below
-100 tolerances whatever the rounding; with 1, (1.3, 1.2, 1.4) and 0.03, a tenth fewer steps, they reach 250.
-"""
-
-ACCURACY = 0.01
-"""Bound on the error that the Newton iteration leaves, in units of the tolerance; its sum decides the largest errors."""
-
-GAIN = 1.2
-"""The step size stays as it is unless it can grow by this much."""
-
-LARGEST_GROWTH = 10.0
-"""Growth of the step size at once."""
-
-NEWTON_RETREAT = 0.3
-"""Of the step size, when the iteration fails with a new Jacobian."""
-
-PATIENCE = 3
-"""Failures in a row after which the differences are thought to mislead, and the order falls to one."""
-
-EQUAL = 1e-3
-"""Relative change of the step size that does not count: rounding, and the stretched step that ends on a target."""
-
-
-class Differences(NamedTuple):
-    """What the steps so far leave for the next one; floats throughout, so that derivatives can pass."""
-
-    table: tuple
-    """Backward differences of the state, from the first to that of order `BDF.order + 1`, a tuple like the state for
-    each. Those up to the order of the next step count, and one more where the last step was of the same size."""
-    h: Any
-    """The step size, signed, for which the table holds."""
-    order: Any
-    equal: Any
-    """Steps of this size and order so far."""
-    is_first: Any
-    """One before the first step: the first difference is the slope there, for a size of one."""
-    failures: Any
-    """Attempts that failed since the last accepted one."""
-
-
-class Estimates(NamedTuple):
-    """Norms of the local errors relative to the tolerances."""
-
-    below: Any
-    """At the order below; without meaning where there is none, and the same above."""
-    here: Any
-    above: Any
+ACCURACY = 0.02
+"""Bound on the error that the Newton iteration leaves, in units of the tolerance."""
 
 
 class BDF(AbstractOneStepMethod):
-    """Backward differentiation of variable order, 1 to 5, and step size: for stiff problems and DAEs, large ones first.
+    """Backward differentiation of variable order (1 to 5) and size: for stiff problems and DAEs, large ones first.
 
     The numerical differentiation formulas of Klopfenstein and Shampine: with backward differences over steps of size h,
 
         sum_(m=1..k) (1/m) nabla^m y_(n+1) - kappa_k gamma_k (y_(n+1) - p_(n+1)) = h f(t_(n+1), y_(n+1)),
 
-    p the extrapolation of the last k + 1 states and gamma_k the sum of 1/m; kappa halves the steps' number that the BDF
-    of orders 1 and 2 would need by a fifth and leaves order 5 a BDF. Orders 1 and 2 are A-stable, orders 3, 4 and 5 up
-    to 80, 66 and 51 degrees from the negative axis.
+    p the extrapolation of the last k + 1 states and gamma_k the sum of 1/m; kappa lets the formulas of order 1 to 4
+    take steps 12 to 26% longer than those of BDFs and leaves order 5 a BDF. Orders 1 and 2 are A-stable, orders 3, 4
+    and 5 up to 80, 66 and 51 degrees from the negative axis.
 
     The steps keep their size for order + 1 steps at least and change only for a gain of a fifth, with a table of
     differences that one small triangular matrix brings to the new size (quasi-constant steps). Against formulas with a
     fixed leading coefficient, as in CVODE, that needs no history of unequal steps and no coefficients computed from it,
     the factorisation stays good while the size does, and measured step counts are the same within a tenth or two.
 
-    Every step solves one nonlinear system by simplified Newton iterations, on average one or two evaluations; Jacobian
-    and factorisation are kept over steps until the convergence or a change of size by a quarter asks for new ones: about
-    one Jacobian in twenty steps. So it is the method where Jacobians, factorisations or evaluations are what costs: from
-    some tens of unknowns on, and with `linear_solver=sj.GMRES(...)` for very large systems. For a few unknowns
-    `Rodas5P` is several times faster. Not for eigenvalues near the imaginary axis, where orders above 2 are unstable
-    (take `BDF(order=2)` or `RadauIIA5`), nor for frequent discontinuities, each of which restarts at order one.
+    Every step solves one nonlinear system by simplified Newton iterations, on average with one or two evaluations;
+    Jacobian and factorisation are kept over steps until the convergence or a change of size by a quarter asks for new
+    ones: about one Jacobian in twenty steps. So it is the method where Jacobians, factorisations or evaluations are
+    what costs: from some tens of unknowns on, and with `linear_solver=sj.GMRES(...)` for very large systems. For a few
+    unknowns `Rodas5P` is several times faster. Not for eigenvalues near the imaginary axis, where orders above 2 are
+    unstable (take `BDF(order=2)`), nor for frequent discontinuities, each of which restarts at order one.
 
-    Solves `M y' = f` with a constant, possibly singular `mass_matrix`, and `ImplicitDAEProblem`. The global error is
-    some tens of tolerances. The step size is chosen by the method; of a `PIDController` only `dtmin`, `dtmax` and
-    `tstops` count, and `factormin` where something is not finite. An iteration that fails with the smallest step ends in
-    `Status.SINGULAR`.
+    Solves `M y' = f` with a constant, possibly singular `mass_matrix` (index one), and `ImplicitDAEProblem`. The first
+    step is one of the implicit Euler method. The global error is some tens of tolerances. The method chooses its step
+    size itself: of a `PIDController` only `dtmin`, `dtmax` and `tstops` count, and `factormin` where something is not
+    finite. An iteration that fails with the smallest step ends in `Status.SINGULAR`.
 
-    With `sj.FixedStep()` the order is the highest; the first `order` steps are made by `Rodas5P` (where order is above
-    two), the iteration is carried to rounding and every step has its own Jacobian. A fully implicit equation starts at
-    order one instead, and its error then falls as h^2. The dense output is the polynomial through the last order + 1
-    states: continuous, of the order of the method.
+    With `sj.FixedStep()` the order is the highest; where that is above two the first `order` steps are made by
+    `Rodas5P`. The iteration is then carried to rounding and every step has its own Jacobian. A fully implicit equation
+    starts at order one instead, and its error then falls as h^2. The dense output is the polynomial through the last
+    order + 1 states: continuous, of the order of the method.
 
     A state of N numbers carries (order + 1) N numbers from step to step, which gradients record for every step.
     Derivatives are those of the discrete solution with orders and sizes as they are; they cost a new Jacobian and two
@@ -123,9 +74,9 @@ class BDF(AbstractOneStepMethod):
     References
     ----------
     Shampine & Reichelt, The MATLAB ODE suite, SIAM J. Sci. Comput. 18 (1997) 1-22. Klopfenstein, Numerical
-    differentiation formulas for stiff systems of ordinary differential equations, RCA Review 32 (1971) 447-462. Hairer &
-    Wanner, Solving Ordinary Differential Equations II (1996), III.1 and V.1. Hindmarsh et al., SUNDIALS, ACM TOMS 31
-    (2005) 363-396.
+    differentiation formulas for stiff systems of ordinary differential equations, RCA Review 32 (1971) 447-462. Hairer
+    & Wanner, Solving Ordinary Differential Equations II (1996), V.1. Hindmarsh et al., SUNDIALS, ACM TOMS 31 (2005)
+    363-396.
     """
 
     order: int = eqx.field(static=True, default=MAX_ORDER)  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -144,13 +95,13 @@ class BDF(AbstractOneStepMethod):
     def __check_init__(self):
         if isinstance(self.order, bool) or not isinstance(self.order, int) or not 1 <= self.order <= MAX_ORDER:
             msg = (
-                f"`order` of `BDF` must be an integer from 1 to {MAX_ORDER}; got {self.order!r}. It is the highest order "
-                "that the method may use: leave it out, or take 2 where the solution oscillates."
+                f"`order` of `BDF` must be an integer from 1 to {MAX_ORDER}; got {self.order!r}. It is the highest "
+                "order that the method may use: leave it out, or take 2 where the solution oscillates."
             )
             raise ValueError(msg)
 
     def for_problem(self, problem: Any) -> "BDF":
-        """This method; refuses a linear solver that does not know fully implicit problems."""
+        """The method itself; a linear solver that does not know fully implicit problems is refused."""
         if isinstance(problem, ImplicitDAEProblem) and not isinstance(self.linear_solver, (Direct, type(None))):
             msg = (
                 "`BDF` solves an `ImplicitDAEProblem` with dense linear algebra only; got "
@@ -174,15 +125,14 @@ class BDF(AbstractOneStepMethod):
 
     def step(self, system: Any, ta: Any, tb: Any, y: tuple, memory: Any = None) -> Step:
         """Advance `y` from `ta` to `tb`."""
-        is_first = lax.stop_gradient(memory.is_first) > 0
-        moved = as_if_moved(y, memory.table[0], ta)
-        y = tuple(jnp.where(is_first, a, b) for a, b in zip(moved, y, strict=True))
-        late = jnp.where(is_first, ta - lax.stop_gradient(ta), 0)
-        h, order = tb - (ta - late), lax.stop_gradient(memory.order)
+        is_first, order = lax.stop_gradient(memory.is_first) > 0, lax.stop_gradient(memory.order)
+        y, late = _held_at_start(is_first, ta, y, memory.table[0])
+        h = tb - (ta - late)
         ratio = h / memory.h
         is_equal = jnp.abs(lax.stop_gradient(ratio) - 1) <= EQUAL
         table = rescaled(memory.table[:-1], ratio, order)
-        alpha = pick(ALPHA, order)
+        # The first step is one of the implicit Euler method, which sees the slope in its prediction only.
+        alpha = jnp.where(is_first, 1.0, pick(ALPHA, order)).astype(order.dtype)
         known = [jnp.where(order >= j + 1, 1.0, 0.0).astype(order.dtype) for j in range(self.order)]
         predicted = lax.optimization_barrier(linear_combination(y, None, known, table))
         weights = [use * -gamma / alpha for use, gamma in zip(known, GAMMA, strict=False)]
@@ -195,20 +145,21 @@ class BDF(AbstractOneStepMethod):
         y1 = lax.optimization_barrier(y1)
         correction = tuple(a - b for a, b in zip(y1, predicted, strict=True))
         new = advanced(table, correction)
-        found = lax.stop_gradient(self._estimates(system, order, memory.table, new, y, y1))
+        found = lax.stop_gradient(estimates(system, order, memory.table, new, y, y1))
         converged = solved.converged > 0
-        now, failed, factor, softened = self._decide(memory, found, is_equal, converged, is_fresh(kept, ta), system.has_fixed_steps)
-        weight = STRICTNESS * pick(ERROR, order) * softened
+        attempt = Attempt(is_equal, converged, is_fresh(kept, ta), system.has_fixed_steps)
+        decision = decide(memory, found, self.order, attempt)
+        weight = pick(ERROR, order) * decision.weight
         return Step(
             y1,
             linear_combination(None, None, (weight,), [lax.stop_gradient(correction)]),
             None,
             self._dense(y, y1, new, order, is_first, late / h, started),
-            memory=now._replace(table=new, h=h),
+            memory=decision.after_success._replace(table=new, h=h),
             error_order=order + 1,
-            retry=failed,
+            retry=decision.after_failure,
             work=work._replace(vector_field=solved.iterations, jvp=work.jvp + solved.products),
-            factor=factor,
+            factor=decision.factor,
             scratch=handed_on(kept, ta, solved),
             unsolved=~converged & jnp.isfinite(found.here),
         )
@@ -267,97 +218,9 @@ class BDF(AbstractOneStepMethod):
             differences = [pick(started[0], *pair) for pair in zip(started[1], differences, strict=True)]
         return y, y1, tuple(differences), late
 
-    def _estimates(self, system, order, old, new, y, y1):
-        """Norms of the local errors at the orders around this one; the one above holds after steps of equal size."""
-        correction = new[-1]
-        above = tuple(a - b for a, b in zip(correction, chosen(old, order), strict=True))
-        terms = (chosen(new, order - 1), correction, above)
 
-        def size(shift, term):
-            return system.norm(linear_combination(None, None, (STRICTNESS * pick(ERROR, order + shift),), [term]), y, y1)
-
-        below, here, above = (size(shift, term).astype(order.dtype) for shift, term in zip((-1, 0, 1), terms, strict=True))
-        return Estimates(below, here, above)
-
-    def _decide(self, memory, found: Estimates, is_equal, converged, has_fresh_jacobian, fixed):
-        """The memory after success and after failure, the change of the step size, and a factor for the error."""
-        order, equal, failures = (lax.stop_gradient(v) for v in (memory.order, memory.equal, memory.failures))
-        equal = jnp.where(is_equal, equal, 0.0) + 1
-        zero, one = jnp.zeros_like(order), jnp.ones_like(order)
-        below, here, above = (
-            power(error, order + shift, caution)
-            for error, shift, caution in zip(found, (0, 1, 2), CAUTION, strict=True)
-        )
-        below = jnp.where(order > 1, below, 0.0)
-        accepted = found.here <= 1
-        # After success: once the differences above this order are those of equal steps.
-        can_change = equal >= order + 1
-        above = jnp.where(order < self.order, above, 0.0)
-        best = jnp.maximum(jnp.maximum(below, here), above)
-        changes = can_change & (best >= GAIN)
-        shift = jnp.where(below == best, -one, jnp.where(above > here, one, zero))
-        next_order = jnp.where(changes, order + shift, order)
-        grown = jnp.where(changes, jnp.minimum(best, LARGEST_GROWTH), one)
-        now = memory._replace(
-            order=next_order, equal=jnp.where(next_order == order, equal, zero), is_first=zero, failures=zero
-        )
-        if fixed:
-            now = now._replace(order=jnp.clip(equal, 1, self.order), equal=equal)
-        # After failure of the error test: as the estimates say once, then by halves; of the iteration: a new Jacobian.
-        falls = (below > here) | (failures >= PATIENCE)
-        retried = jnp.where(failures >= PATIENCE, one, order - jnp.where(falls, one, zero))
-        shrunk = jnp.where(failures > 0, 0.5, 0.9) * jnp.clip(jnp.maximum(here, below), 0.1, 1.0)
-        unsolved = jnp.where(has_fresh_jacobian, NEWTON_RETREAT, one)
-        failed = memory._replace(
-            order=jnp.where(converged, jnp.maximum(retried, one), order),
-            equal=jnp.where(converged, zero, memory.equal),
-            failures=failures + jnp.where(converged, one, zero),
-        )
-        factor = jnp.where(converged, jnp.where(accepted, grown, shrunk), unsolved)
-        # The engine and this method must agree on acceptance, to the last digit.
-        sure = jnp.where(accepted, jnp.minimum(found.here, 0.999), jnp.maximum(found.here, 1.001))
-        softened = jnp.where(found.here > 0, sure / found.here, one)
-        return now, failed, factor, softened.astype(order.dtype)
-
-
-def rescaled(table: tuple, ratio: Any, order: Any) -> list[tuple]:
-    """The differences up to the order for steps `ratio` times as long; zero beyond it."""
-    size = len(table)
-    rows = rescaling(ratio, size)
-    out = []
-    for i in range(1, size + 1):
-        weights = [jnp.where(order >= j, rows[i][j], 0) for j in range(i, size + 1)]
-        out.append(linear_combination(None, None, weights, table[i - 1 :]))
-    return out
-
-
-def advanced(table: list[tuple], correction: tuple) -> tuple:
-    """The differences at the end of a step, from those at its beginning and the one of order `order + 1`."""
-    new = [correction]
-    for difference in reversed(table):
-        new.append(tuple(a + b for a, b in zip(difference, new[-1], strict=True)))
-    return tuple(reversed(new))
-
-
-def as_differences(coefficients: tuple, size: int) -> tuple:
-    """The interpolant of `Rodas5P` as that of `BDF`: as many differences from the second on, the last ones zero."""
-    second, third, fourth = coefficients
-    combine = lambda *weights: linear_combination(None, None, weights, [second, third, fourth])
-    found = combine(-2.0, 2.0, -2.0), combine(0.0, -6.0, 18.0), combine(0.0, 0.0, -24.0)
-    nothing = tuple(jnp.zeros_like(leaf) for leaf in second)
-    if size < 3:
-        # Without the fourth power.
-        found = combine(-2.0, 2.0, 0.0), combine(0.0, -6.0, 0.0)
-    return (*found, nothing)[:size]
-
-
-def chosen(table: tuple, index: Any) -> tuple:
-    """The difference of order `index + 1`, a traced float."""
-    weights = [jnp.where(index == j, 1.0, 0.0).astype(index.dtype) for j in range(len(table))]
-    return linear_combination(None, None, weights, table)
-
-
-def power(error: Any, exponent: Any, caution: float) -> Any:
-    """The change of the step size that an error of this norm allows."""
-    few = jnp.log(jnp.clip(error, 1e-30, 1e30).astype(jnp.float32)) / exponent.astype(jnp.float32)
-    return (jnp.exp(-few) / caution).astype(error.dtype)
+def _held_at_start(is_first: Any, ta: Any, y: tuple, slope: tuple) -> tuple[tuple, Any]:
+    """The state, and zero, which move with `ta` in the first step as if that began at a time that stays."""
+    moved = as_if_moved(y, slope, ta)
+    late = jnp.where(is_first, ta - lax.stop_gradient(ta), 0)
+    return tuple(jnp.where(is_first, a, b) for a, b in zip(moved, y, strict=True)), late

@@ -35,7 +35,7 @@ def pick(values: Sequence[Any], order: Any) -> Any:
 
 
 def rescaling(ratio: Any, size: int) -> list[list[Any]]:
-    """`c[i][j]` with `D*_i = sum_(j >= i) c[i][j] D_j`, the differences of the same polynomial on steps `ratio` as long.
+    """`c[i][j]` with `D*_i = sum_(j >= i) c[i][j] D_j`, those of the same polynomial on steps `ratio` as long.
 
     With the backward difference D as a formal variable, a step of another size is `1 - D* = (1 - D)^ratio`, so row i
     holds the coefficients of `(1 - (1 - D)^ratio)^i`. Rows and columns count from one; entries below the diagonal are

@@ -1,5 +1,6 @@
 """Diagonally implicit Runge-Kutta methods with an explicit first stage."""
 
+import math
 from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
@@ -10,9 +11,18 @@ from jax import lax
 from ...numerics.combine import linear_combination
 from ..linear_solvers import checked_linear_solver
 from .implicit_stage import Kept, Solved, empty_scratch, handed_on, is_fresh, prepare, solve_stage
-from .one_step import AbstractOneStepMethod, Step, Work
+from .one_step import AbstractOneStepMethod, Step
 
-RETREAT = 0.3
+MAX_ITERATIONS = 10
+"""Newton iterations of a stage: a failure costs the stages before it too."""
+
+ACCURACY = 0.03
+"""Bound on the error that the iteration leaves in a stage, in units of the tolerance."""
+
+SLOW = 0.05
+"""Rate of convergence of a stage beyond which the next step gets a new Jacobian."""
+
+RETREAT = 0.5
 """Of the step size, when an iteration fails with a new Jacobian."""
 
 LONGEST_EXTRAPOLATION = 3.0
@@ -33,11 +43,12 @@ class DiagonallyImplicitTableau(NamedTuple):
     a: tuple[tuple[float, ...], ...]
     """`a[i][j]`, j < i: weights of earlier stages."""
     error: tuple[float, ...]
-    """Weights of the solution minus those of the embedded one."""
+    """`error[i]`: weight of `Y_(i+2) - y` in the solution minus the embedded one."""
     dense: tuple[tuple[float, ...], ...]
     """`dense[m][i]`: weight of `Y_(i+2) - y` in the coefficient of `s^(m+1) (1 - s)` of the dense output."""
 
 
+STRICT=1.0
 class Trend(NamedTuple):
     """The interpolant of the last attempt whose stages were solved: it predicts the next ones."""
 
@@ -64,7 +75,7 @@ class AbstractDiagonallyImplicit(AbstractOneStepMethod):
     by simplified Newton iterations with one matrix `M/(gamma h) - J` for all stages, kept from step to step while it
     serves; `F_i` is the left-hand side minus the sum. So `M` may be singular, and F carries no amplified error of the
     iteration. The error estimate `h sum_i d_i F_i` is multiplied by `(M - gamma h J)^-1`, which leaves it as it is in the
-    slow directions and makes it bounded in the stiff ones (Hosea & Shampine 1996). The dense output is a combination of
+    slow directions and makes it bounded in the stiff ones . The dense output is a combination of
     stage values alone; it is as insensitive to stiffness as those.
     """
 
@@ -89,19 +100,19 @@ class AbstractDiagonallyImplicit(AbstractOneStepMethod):
         kept, work = prepare(system, ta, y, table.gamma * h)
         slopes = [system.vector_field(ta, y) if f0 is None else f0]
         ahead = predictor(self, hints, ta, h, y)
-        values, total = [y], Solved(*(jnp.ones((), y[0].dtype) * n for n in (1.0, 0.0, 0.0, 0.0)))
+        values, total = [y], Solved(*(jnp.ones((), y[0].dtype) * n for n in (1, 0, 0, 0)))
         for i in range(1, len(table.c)):
             t = tb if table.c[i] == 1.0 else ta + table.c[i] * h
             known = linear_combination(None, None, [a / table.gamma for a in table.a[i]], slopes)
             known = lax.optimization_barrier(known)
             guess = ahead(table.c[:i], values, table.c[i])
-            value, solved = solve_stage(system, t, y, table.gamma * h, guess, kept, known=known)
+            value, solved = solve_stage(system, t, y, table.gamma * h, guess, kept, accuracy=ACCURACY, known=known, iterations=MAX_ITERATIONS)
             value = lax.optimization_barrier(value)
             kept, total = after(kept, total, solved)
             values.append(value)
             slopes.append(stage_slope(system, value, y, table.gamma * h, known))
-        dense = self.dense(y, values)
-        error, products = filtered_error(system, kept, linear_combination(None, h, table.error, slopes), table.gamma * h)
+        dense = self.dense(values)
+        error, products = self.local_error(system, kept, h, values, slopes)
         evaluations = total.iterations + (1.0 if f0 is None else 0.0)
         return Step(
             values[-1],
@@ -112,10 +123,15 @@ class AbstractDiagonallyImplicit(AbstractOneStepMethod):
             **outcome(system, hints, kept, total, ta, h, dense),
         )
 
-    def dense(self, y: tuple, values: list[tuple]) -> Any:
+    def local_error(self, system: Any, kept: Kept, h: Any, values: list[tuple], slopes: list[tuple]) -> tuple:
+        """The estimate, and the Jacobian-vector products that it took."""
+        del system, kept, h, slopes
+        return linear_combination(None, STRICT, self.tableau.error, moves(values)), 0.0
+
+    def dense(self, values: list[tuple]) -> Any:
         """Both ends, and the coefficients of the interpolant."""
-        moved = [tuple(a - b for a, b in zip(value, y, strict=True)) for value in values[1:]]
-        return y, values[-1], tuple(linear_combination(None, None, row, moved) for row in self.tableau.dense)
+        rows = self.tableau.dense
+        return values[0], values[-1], tuple(linear_combination(None, None, row, moves(values)) for row in rows)
 
     def interpolate(self, dense: Any, fraction: Any) -> tuple:
         """`y + s (y1 - y) + s (1 - s) (q_0 + s q_1 + ...)` at the fraction s; exact at both ends."""
@@ -128,6 +144,11 @@ class AbstractDiagonallyImplicit(AbstractOneStepMethod):
                 bend = row[i] + s * bend
             leaves.append((1 - s) * (start + s * bend) + s * end)
         return tuple(leaves)
+
+
+def moves(values: list[tuple]) -> list[tuple]:
+    """By how much the stages after the first differ from it."""
+    return [tuple(a - b for a, b in zip(value, values[0], strict=True)) for value in values[1:]]
 
 
 def with_kept(system: Any) -> Any:
@@ -164,25 +185,24 @@ def predictor(method: Any, hints: Hints | None, ta: Any, h: Any, y: tuple) -> An
 
 
 def lagrange(nodes: tuple[float, ...], node: float) -> list[float]:
-    """Weights of the values at `nodes` in their polynomial at `node`."""
+    """Weights of the values at `nodes` in a polynomial at `node`: a cubic one, through the first and the nearest."""
+    nearest = sorted(nodes[1:], key=lambda other: abs(other - node))[:3]
+    chosen = (nodes[0], *nearest)
     weights = []
-    for i, own in enumerate(nodes):
-        weight = 1.0
-        for j, other in enumerate(nodes):
-            weight *= 1.0 if i == j else (node - other) / (own - other)
-        weights.append(weight)
+    for own in nodes:
+        factors = [(node - other) / (own - other) for other in chosen if other != own]
+        weights.append(math.prod(factors) if own in chosen else 0.0)
     return weights
 
 
 def after(kept: Kept, total: Solved, solved: Solved) -> tuple[Kept, Solved]:
     """What the next stage knows of the rate of convergence, and how the stages so far went, the worst of them."""
     # A single iteration tells no rate.
-    rate = jnp.where(solved.iterations > 1, solved.rate, kept.rate.astype(solved.rate.dtype))
-    kept = kept._replace(rate=rate.astype(kept.rate.dtype))
-    return kept, Solved(
+    rate = jnp.where(solved.iterations > 1, solved.rate, 0.0)
+    return kept._replace(rate=solved.rate.astype(kept.rate.dtype)), Solved(
         jnp.minimum(total.converged, solved.converged),
         total.iterations + solved.iterations,
-        rate,
+        jnp.maximum(total.rate, rate),
         total.products + solved.products,
     )
 
@@ -194,13 +214,6 @@ def stage_slope(system: Any, value: tuple, y: tuple, scale: Any, known: tuple) -
     return lax.optimization_barrier(tuple(a - b for a, b in zip(scaled, known, strict=True)))
 
 
-def filtered_error(system: Any, kept: Kept, raw: tuple, scale: Any) -> tuple[tuple, Any]:
-    """`(M - scale J)^-1 raw` with the kept factors, and the Jacobian-vector products that it took; no derivative."""
-    raw, kept, scale = lax.stop_gradient((raw, kept, scale))
-    rhs = linear_combination(None, 1.0 / kept.scale, (1.0,), [raw])
-    return system.with_jacobian(kept.jacobian).solve_counted(kept.factors, rhs)
-
-
 def outcome(system: Any, hints: Hints | None, kept: Kept, total: Solved, ta: Any, h: Any, dense: Any) -> dict:
     """Whether the stages were solved, what that means for the step size, and what the next attempt gets."""
     converged = total.converged > 0
@@ -209,4 +222,6 @@ def outcome(system: Any, hints: Hints | None, kept: Kept, total: Solved, ta: Any
     if hints is None:
         return found
     trend = jax.tree_util.tree_map(lambda a, b: jnp.where(converged, a, b), Trend(ta, h, dense), hints.trend)
-    return dict(found, scratch=Hints(handed_on(kept, ta, total), trend))
+    handed = handed_on(kept, ta, total._replace(rate=kept.rate))
+    distrusted = jnp.where(total.rate > SLOW, jnp.ones_like(kept.age), handed.distrusted)
+    return dict(found, scratch=Hints(handed._replace(distrusted=distrusted), trend))

@@ -131,6 +131,7 @@ def solve_stage(
     field: str = "vector_field",
     accuracy: float = ACCURACY,
     known: tuple | None = None,
+    iterations: int = MAX_ITERATIONS,
 ) -> tuple[tuple, Solved]:
     """`z` with `M (z - base) / scale = f(t, z) + known`, or `F(t, z, (z - base) / scale) = 0` if fully implicit.
 
@@ -150,6 +151,8 @@ def solve_stage(
         Bound on the error left, in units of the tolerance.
     known
         What else is on the right-hand side, a tuple like the state, or None for nothing; differentiable.
+    iterations
+        Newton iterations before the attempt is given up.
 
     Returns
     -------
@@ -182,7 +185,8 @@ def solve_stage(
             step, products = linear.solve_counted(kept.factors, residual(system, z, t, base, scale, known))
             return linear_combination(None, correction, (1.0,), [step]), products
 
-        return simplified_newton(system, iterate, guess, kept.rate, (t, base, scale, known, kept), accuracy)
+        operands = t, base, scale, known, kept
+        return simplified_newton(system, iterate, guess, kept.rate, operands, accuracy, iterations=iterations)
 
     def solver(system, z, t, base, scale, *_):
         if system.is_fully_implicit:
@@ -206,8 +210,9 @@ def simplified_newton(
     accuracy: float = ACCURACY,
     norm: Any = None,
     state: tuple | None = None,
+    iterations: int = MAX_ITERATIONS,
 ) -> tuple[tuple, Solved]:
-    """Iterate `z <- z + c`, `c, products = correction(z)`, until the error left is below `accuracy` tolerances, or will not get there.
+    """Iterate `z <- z + c`, `c, products = correction(z)`, until the error left is below `accuracy` tolerances.
 
     The error after a correction `d_k` is at most `rate / (1 - rate) |d_k|`; the iteration is given up when the rate
     exceeds 0.9, or when the iterations left cannot reach the accuracy at this rate. `rate` is what the last iteration
@@ -220,7 +225,7 @@ def simplified_newton(
     """
     is_fixed = system.has_fixed_steps
     is_patient = is_fixed or system.scratch is None
-    goal, most = 0.0 if is_fixed else accuracy, (4 if is_patient else 1) * MAX_ITERATIONS
+    goal, most = 0.0 if is_fixed else accuracy, (4 if is_patient else 1) * iterations
     norm = norm or (lambda values, z: system.norm(values, guess, z))
     dtype = jnp.finfo(guess[0].dtype).dtype
     # Corrections at the level of rounding cannot get smaller.
@@ -241,7 +246,10 @@ def simplified_newton(
         left = seen / (1 - seen) * new
         done = (left <= goal) & (seen < 1) | (new <= rounding)
         remaining = most - 1 - count
-        hopeless = (rate >= 0.9) if is_patient else (rate >= 0.9) | (rate**remaining / (1 - rate) * new > accuracy)
+        hopeless = (rate >= 0.9) | (rate**remaining / (1 - rate) * new > accuracy)
+        if is_patient:
+            # The first corrections may grow; small ones that do not shrink are rounding.
+            hopeless = (rate >= 2.0) | (rate >= 0.9) & (new <= accuracy)
         hopeless = hopeless & (count > 0) | ~jnp.isfinite(new) | (remaining <= 0)
         failed = jnp.where(new <= accuracy, 1.0, -1.0) if is_fixed else -1.0
         ended = jnp.where(done, 1.0, jnp.where(hopeless, failed, 0.0)).astype(dtype)

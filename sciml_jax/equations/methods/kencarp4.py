@@ -1,6 +1,6 @@
 """Kennedy and Carpenter's method of order 4 for stiff and for split vector fields."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from .diagonally_implicit import AbstractDiagonallyImplicit, DiagonallyImplicitTableau
 
@@ -17,14 +17,7 @@ _TABLEAU = DiagonallyImplicitTableau(
         (15267082809 / 155376265600, -71443401 / 120774400, 730878875 / 902184768, 2285395 / 8070912),
         _B,
     ),
-    error=(
-        31666707 / 9881966720,
-        0.0,
-        -256875 / 105007616,
-        -2768025 / 128864768,
-        169839 / 3864644,
-        -5247 / 225920,
-    ),
+    error=(0.17551092675030353, -0.3290443872820298, 0.0837188227170569, 0.07350793501290158, -0.09290014164305949),
     # The published weights of f at the stages, as weights of the stages themselves: that of the first one vanishes.
     dense=(
         (13.505049623599515, -14.213062320102942, -0.6551100398245004, 7.295667675183714, -7.828937420740548),

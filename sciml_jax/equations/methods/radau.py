@@ -9,11 +9,12 @@ import numpy as np
 from jax import lax
 
 from ...numerics.combine import linear_combination
+from ..engine.algebraic import mass_reduction
 from ..linear_solvers import GMRES, checked_linear_solver
-from .implicit_stage import MAX_ITERATIONS, as_arrays
+from .implicit_stage import as_arrays
 from .one_step import AbstractOneStepMethod, Step, Work
 from .radau_coefficients import COMPLEX_SHIFT, ERROR, REAL_SHIFT, interpolation_weights
-from .radau_stages import STAGES, added, scaled, solve_stages, stage, stage_times
+from .radau_stages import MAX_ITERATIONS, STAGES, added, scaled, solve_stages, stage, stage_times
 
 SAFETY = 0.9
 """The step is shorter than the error estimate allows by this."""
@@ -26,6 +27,10 @@ GAIN = 1.2
 
 SLOW = 1e-3
 """A rate of convergence beyond which the next step has a new Jacobian."""
+
+MAX_COMPONENTS = 4
+"""Numbers of the state up to which it is held as components: complex systems written out take long to compile, a minute
+at 8 unknowns, and then save little."""
 
 EQUAL = 0.011
 """Relative change of the step size that the factors survive: a step stretched to end on a target."""
@@ -70,6 +75,8 @@ class Scratch(NamedTuple):
 
     kept: Kept
     last: Attempt
+    is_raised: Any
+    """One if the algebraic equations do not determine the algebraic variables: then their index is two."""
 
 
 class RadauIIA5(AbstractOneStepMethod):
@@ -157,7 +164,7 @@ class RadauIIA5(AbstractOneStepMethod):
                 f"`mass_matrix`; got {got}. Give one per number, or leave it out for index 1."
             )
             raise ValueError(msg)
-        return self
+        return self if size <= MAX_COMPONENTS else _RadauOfArrays(self.index, self.linear_solver)
 
     def begin_scratch(self, system: Any, t0: Any, y0: tuple) -> Scratch:
         """Nothing known about the Jacobian, nor about the solution."""
@@ -166,23 +173,29 @@ class RadauIIA5(AbstractOneStepMethod):
         kept = jax.tree_util.tree_map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
         nothing = tuple(jnp.zeros_like(leaf) for leaf in y0) * 3
         last = Attempt(unknown, unknown, nothing, zero, zero, zero, zero)
-        return Scratch(kept._replace(t=unknown, rate=one), last)
+        is_raised = zero
+        if self.index is None and system.has_algebraic_equations:
+            reduction: Any = mass_reduction(system.mass)
+            found = reduction.check(system, t0, y0, system.vector_field(t0, y0))
+            is_raised = jnp.where(found.is_singular, one, zero)
+        return Scratch(kept._replace(t=unknown, rate=one), last, is_raised)
 
     def step(self, system: Any, ta: Any, tb: Any, y: tuple, f0: tuple | None = None) -> Step:
         """Advance `y` from `ta` to `tb`."""
         del f0
         still_a, still_y, h = lax.stop_gradient((ta, y, tb - ta))
-        orders = self._orders(y, h)
+        orders, has_gain = self._orders(system, still_y, h)
         kept, work = _prepare(system, still_a, still_y, h)
         guess = _guess(system, still_a, lax.stop_gradient(tb), still_y)
         z, solved = solve_stages(system, ta, tb, y, guess, kept, orders)
         z = lax.optimization_barrier(z)
         y1 = added(y, stage(z, 2))
-        still = still_a, h, still_y, lax.stop_gradient(z), kept, orders
-        error, repeated = _estimate(system, *still)
+        still_z = lax.stop_gradient(z)
+        weights = scaled(_weights(system, still_y, still_z, has_gain), orders)
+        error, repeated = _estimate(system, still_a, h, still_y, still_z, kept, weights)
         size = system.norm(error, y, y1).astype(h.dtype)
         converged = solved.converged > 0
-        scratch, factor = _decided(system, kept, (still_a, lax.stop_gradient(tb)), still[3], solved, size)
+        scratch, factor = _decided(system, kept, (still_a, lax.stop_gradient(tb)), still_z, solved, size)
         return Step(
             y1,
             error,
@@ -199,17 +212,35 @@ class RadauIIA5(AbstractOneStepMethod):
         y, z = dense
         return linear_combination(y, None, interpolation_weights(fraction), [stage(z, i) for i in STAGES])
 
-    def _orders(self, y: tuple, h: Any) -> tuple | None:
-        """`h^(index - 1)` for every number, like the state."""
-        if self.index is None or max(self.index) == 1:
-            return None
-        small, start, out = jnp.minimum(jnp.abs(h), 1), 0, []
-        for leaf in y:
-            index = np.reshape(self.index[start : start + leaf.size], leaf.shape)
-            start += leaf.size
-            power = jnp.where(index == 1, 1, jnp.where(index == 2, small, small * small))
-            out.append(power.astype(leaf.dtype))
-        return tuple(out)
+    def _orders(self, system: Any, y: tuple, h: Any) -> tuple[tuple | None, Any]:
+        """`h^(index - 1)` for every number, like the state, and whether the solution is of higher order than the error.
+
+        It is not, or not much, where an index is above one.
+        """
+        small = jnp.minimum(jnp.abs(h), 1)
+        if self.index is None:
+            if system.scratch is None or not system.has_algebraic_equations:
+                return None, True
+            is_raised = system.scratch.is_raised > 0
+            places = _split(_is_algebraic(system.mass, y), y)
+            powers = [jnp.where(is_raised & place, small, 1) for place in places]
+            return tuple(power.astype(leaf.dtype) for power, leaf in zip(powers, y, strict=True)), ~is_raised
+        if max(self.index) == 1:
+            return None, True
+        places = _split(np.array(self.index), y)
+        powers = [jnp.where(place == 1, 1, jnp.where(place == 2, small, small * small)) for place in places]
+        return tuple(power.astype(leaf.dtype) for power, leaf in zip(powers, y, strict=True)), False
+
+
+class _RadauOfArrays(RadauIIA5):
+    """The same method with the state held as arrays."""
+
+    holds_components: ClassVar[bool] = False
+
+    @property
+    def name(self) -> str:
+        """That of the method."""
+        return RadauIIA5.__name__
 
 
 def _as_index(index: Any) -> tuple[int, ...] | None:
@@ -223,6 +254,19 @@ def _as_index(index: Any) -> tuple[int, ...] | None:
         )
         raise ValueError(msg)
     return tuple(int(value) for value in values)
+
+
+def _split(numbers: Any, y: tuple) -> list:
+    """A vector over the concatenated leaves, as the leaves."""
+    ends = np.cumsum([leaf.size for leaf in y])
+    return [numbers[end - leaf.size : end].reshape(leaf.shape) for end, leaf in zip(ends, y, strict=True)]
+
+
+def _is_algebraic(mass: Any, y: tuple) -> Any:
+    """Which variables have no slope in the equations: those whose column of the mass matrix vanishes."""
+    values = jnp.stack(mass.values) if isinstance(mass.values, tuple) else mass.values
+    sizes = jnp.zeros(mass.size, jnp.finfo(y[0].dtype).dtype)
+    return sizes.at[np.array(mass.columns, int)].max(jnp.abs(values).astype(sizes.dtype)) == 0
 
 
 def _shifts(h: Any, y: tuple) -> tuple[Any, Any]:
@@ -282,13 +326,12 @@ def _guess(system: Any, ta: Any, tb: Any, y: tuple) -> tuple:
     return tuple(jnp.where(known, a, b) for a, b in zip(found, nothing, strict=True))
 
 
-def _estimate(system: Any, ta: Any, h: Any, y: tuple, z: tuple, kept: Kept, orders: tuple | None) -> tuple[tuple, Any]:
-    """The error, weighted for the order of the solution, and whether it took a second evaluation.
+def _estimate(system: Any, ta: Any, h: Any, y: tuple, z: tuple, kept: Kept, weights: tuple) -> tuple[tuple, Any]:
+    """The weighted error, and whether it took a second evaluation.
 
     The estimate of a first or repeated step does not vanish for very stiff components unless it is filtered twice.
     """
     error = _filtered(system, ta, h, y, z, kept, y)
-    weights = _weights(system, y, z, orders)
     zero = jnp.zeros_like(h)
     if system.scratch is None or system.has_fixed_steps:
         return scaled(error, weights), zero
@@ -313,16 +356,17 @@ def _filtered(system, ta, h, y, z, kept, at):
     return system.with_jacobian(kept.jacobian).solve(kept.real, added(system.vector_field(ta, at), coupled))
 
 
-def _weights(system, y, z, orders):
-    """`min(1, 10 tau^(1/3))` times `h^(index - 1)`, for every number."""
-    largest = tuple(jnp.maximum(jnp.abs(a), jnp.abs(a + b)) for a, b in zip(y, stage(z, 2), strict=True))
-    largest = tuple(jnp.maximum(a, jnp.abs(b)) for a, b in zip(largest, stage(z, 2), strict=True))
+def _weights(system: Any, y: tuple, z: tuple, has_gain: Any) -> tuple:
+    """`min(1, 10 tau^(1/3))` for every number; one where the solution has no higher order than the estimate."""
+    last = stage(z, 2)
     out = []
-    for tolerance, size in zip(system.tolerances(largest), largest, strict=True):
+    sizes = [jnp.maximum(jnp.maximum(jnp.abs(a), jnp.abs(a + b)), jnp.abs(b)) for a, b in zip(y, last, strict=True)]
+    for tolerance, size in zip(system.tolerances(tuple(sizes)), sizes, strict=True):
         # Few digits are enough.
         relative = jnp.log((tolerance / jnp.maximum(size, tolerance)).astype(jnp.float32))
-        out.append(jnp.minimum(1.0, 10 * jnp.exp(relative / 3)).astype(size.dtype))
-    return scaled(tuple(out), orders)
+        weight = jnp.minimum(1.0, 10 * jnp.exp(relative / 3)).astype(size.dtype)
+        out.append(jnp.where(has_gain, weight, 1))
+    return tuple(out)
 
 
 def _decided(system: Any, kept: Kept, ends: tuple, z: tuple, solved: Any, error: Any) -> tuple[Scratch | None, Any]:
@@ -345,7 +389,9 @@ def _decided(system: Any, kept: Kept, ends: tuple, z: tuple, solved: Any, error:
     predicted = SAFETY * h / jnp.where(has_before, before_h, one) * jnp.exp(floor / 4 - logarithm / 2)
     accepted = error <= 1
     allowed = jnp.where(accepted & has_before, jnp.minimum(allowed, predicted), allowed)
-    changed = jnp.clip(allowed, LEAST, jnp.where(accepted, MOST, SAFETY))
+    # Right after a failure the size does not grow.
+    repeats = last.ta == ta
+    changed = jnp.clip(allowed, LEAST, jnp.where(accepted, jnp.where(repeats, 1.0, MOST), SAFETY))
     is_slow = (count > 2) & (solved.rate > SLOW)
     stays = accepted & ~is_slow & (changed >= 1) & (changed < GAIN)
     unsolved = jnp.where(is_fresh, 0.5, one)
@@ -355,4 +401,4 @@ def _decided(system: Any, kept: Kept, ends: tuple, z: tuple, solved: Any, error:
         rate=jnp.where(converged, solved.rate, one).astype(kept.rate.dtype), renews=jnp.where(renews, one, zero)
     )
     attempt = Attempt(ta, tb, z, jnp.where(converged, one, zero), error, before_h, before_error)
-    return Scratch(kept, attempt), factor
+    return Scratch(kept, attempt, system.scratch.is_raised), factor

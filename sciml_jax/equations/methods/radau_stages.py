@@ -25,6 +25,9 @@ from .radau_coefficients import FROM_MODES, INVERSE, NODES, TO_MODES
 
 STAGES = range(3)
 
+MAX_ITERATIONS = 10
+"""More than other methods need: the polynomial is extrapolated far, and a failure wastes more than three iterations."""
+
 MAX_WRITTEN_OUT = 9
 """Unknowns up to which the system of all stages is written out: as long as a system of so many components."""
 
@@ -107,7 +110,7 @@ def _find(system, ta, tb, y, guess, kept, orders):
         return jnp.sqrt(sum(size * size for size in sizes) / 3)
 
     operands = ta, tb, y, kept, orders
-    return simplified_newton(system, iterate, guess, kept.rate, operands, norm=norm, state=y * 3)
+    return simplified_newton(system, iterate, guess, kept.rate, operands, norm=norm, state=y * 3, iterations=MAX_ITERATIONS)
 
 
 def _solver(system, z, ta, tb, y, *_):

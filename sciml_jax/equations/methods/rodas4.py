@@ -36,10 +36,10 @@ _TABLEAU = RosenbrockTableau(
 class Rodas4(AbstractRosenbrock):
     """Rodas4 (RODAS): order 4, L-stable, stiffly accurate, six stages, dense output of order 3. For stiff problems.
 
-    One Jacobian, one factorisation and six solves per step, no Newton iteration; `mass_matrix=` of index 1. The error is
-    estimated by an embedded, likewise stiffly accurate solution of order 3. Fewer solves than `Rodas5P` and so cheaper at
-    `rtol` of 1e-3 to 1e-5; below that take `Rodas5P`, and for a non-stiff problem `Tsit5`. On problems with a stiff
-    forcing (Prothero-Robinson) its order falls to 1 or 2 where `Rodas5P` was built to keep more. The state must be real.
+    One Jacobian, one factorisation and six solves per step, no Newton iteration; `mass_matrix=` of index 1. The error
+    is estimated by an embedded, likewise stiffly accurate solution of order 3. Fewer solves than `Rodas5P` and so
+    cheaper at `rtol` of 1e-3 to 1e-5; below that take `Rodas5P`, and for a non-stiff problem `Tsit5`. On problems with
+    a stiff forcing (Prothero-Robinson) its order falls, where `Rodas5P` was built to keep more. The state must be real.
 
     References
     ----------

@@ -22,7 +22,7 @@ _TABLEAU = RosenbrockTableau(
 
 
 class Rosenbrock23(AbstractRosenbrock):
-    """Rosenbrock23 (ode23s): order 2, L-stable, three stages, dense output of order 2. For stiff problems, roughly solved.
+    """Rosenbrock23 (ode23s): order 2, L-stable, three stages, dense output of order 2. For rough stiff problems.
 
     One Jacobian, one factorisation, three solves and two new evaluations per step (the last stage is at the new state,
     and the next step's first); `mass_matrix=` of index 1. For `rtol` of 1e-2 to 1e-3, for vector fields that are barely

@@ -26,7 +26,11 @@ def exact(theta):
 
 @pytest.mark.parametrize(
     "method",
-    [Collocation(100), MultipleShooting(3, sj.Vern7()), pytest.param(Shooting(sj.Vern7()), marks=pytest.mark.full)],
+    [
+        pytest.param(Collocation(100), marks=pytest.mark.full),
+        MultipleShooting(3),
+        pytest.param(Shooting(sj.Vern7()), marks=pytest.mark.full),
+    ],
 )
 def test_a_batch_of_reverse_derivatives_is_exact(method):
     lanes = THETA * jnp.linspace(0.9, 1.1, 3)[:, None]

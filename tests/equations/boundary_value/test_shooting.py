@@ -12,7 +12,7 @@ from tests.equations.boundary_value.problems import LOWER, UPPER, bratu, bump, l
 THETA = jnp.array([2.0, 0.5, 0.1, 1.2])
 
 
-@pytest.mark.parametrize("method", [Shooting(), MultipleShooting(5)], ids=lambda m: m.name)
+@pytest.mark.parametrize("method", [pytest.param(Shooting(), marks=pytest.mark.full), MultipleShooting(5)])
 def test_everything_saved_is_accurate(method):
     saveat = sj.SaveAt(t0=True, ts=jnp.array([0.1, 0.3, 0.32, 0.9]), t1=True, dense=True)
     solution = sj.solve(line(THETA), method, saveat=saveat, rtol=1e-8, atol=1e-9)
