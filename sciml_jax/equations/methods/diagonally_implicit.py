@@ -1,6 +1,7 @@
 """Diagonally implicit Runge-Kutta methods with an explicit first stage."""
 
 import math
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
@@ -15,9 +16,6 @@ from .one_step import AbstractOneStepMethod, Step
 
 MAX_ITERATIONS = 10
 """Newton iterations of a stage: a failure costs the stages before it too."""
-
-ACCURACY = 0.03
-"""Bound on the error that the iteration leaves in a stage, in units of the tolerance."""
 
 SLOW = 0.05
 """Rate of convergence of a stage beyond which the next step gets a new Jacobian."""
@@ -43,12 +41,13 @@ class DiagonallyImplicitTableau(NamedTuple):
     a: tuple[tuple[float, ...], ...]
     """`a[i][j]`, j < i: weights of earlier stages."""
     error: tuple[float, ...]
-    """`error[i]`: weight of `Y_(i+2) - y` in the solution minus the embedded one."""
+    """`error[i]`: weight of `Y_(i+2) - y` in the error estimate."""
     dense: tuple[tuple[float, ...], ...]
     """`dense[m][i]`: weight of `Y_(i+2) - y` in the coefficient of `s^(m+1) (1 - s)` of the dense output."""
+    explicit: tuple[tuple[float, ...], ...] | None = None
+    """`explicit[i][j]`, j < i: weights of the explicit part of a split vector field, with the same nodes."""
 
 
-STRICT=1.0
 class Trend(NamedTuple):
     """The interpolant of the last attempt whose stages were solved: it predicts the next ones."""
 
@@ -74,14 +73,17 @@ class AbstractDiagonallyImplicit(AbstractOneStepMethod):
 
     by simplified Newton iterations with one matrix `M/(gamma h) - J` for all stages, kept from step to step while it
     serves; `F_i` is the left-hand side minus the sum. So `M` may be singular, and F carries no amplified error of the
-    iteration. The error estimate `h sum_i d_i F_i` is multiplied by `(M - gamma h J)^-1`, which leaves it as it is in the
-    slow directions and makes it bounded in the stiff ones . The dense output is a combination of
-    stage values alone; it is as insensitive to stiffness as those.
+    iteration. The dense output is a combination of stage values alone: it is as insensitive to stiffness as those, and
+    needs no slopes of algebraic variables.
+
+    A split vector field adds `sum_(j<i) (e_ij/gamma) E_j` on the right, with E its explicit part at the stages.
     """
 
     linear_solver: Any = eqx.field(default=None, converter=checked_linear_solver)
 
     tableau: ClassVar[DiagonallyImplicitTableau]
+    newton_accuracy: ClassVar[float]
+    """Bound on the error that the iteration leaves in a stage, in units of the tolerance."""
     is_implicit: ClassVar[bool] = True
     carries_scratch: ClassVar[bool] = True
     solves_mass_matrix: ClassVar[bool] = True
@@ -89,44 +91,74 @@ class AbstractDiagonallyImplicit(AbstractOneStepMethod):
 
     def begin_scratch(self, system: Any, t0: Any, y0: tuple) -> Hints:
         """Nothing known about the Jacobian, and nothing to extrapolate."""
+        implicit, _ = self.parts(system)
         nothing = tuple(jnp.zeros_like(leaf) for leaf in y0)
         dense = y0, y0, (nothing,) * len(self.tableau.dense)
-        return Hints(empty_scratch(system, t0, y0), Trend(t0, jnp.zeros_like(t0), dense))
+        return Hints(empty_scratch(implicit, t0, y0), Trend(t0, jnp.zeros_like(t0), dense))
+
+    def parts(self, system: Any) -> tuple[Any, Any]:
+        """The systems to be solved implicitly and explicitly; None in place of the latter where all is implicit."""
+        return system, None
 
     def step(self, system: Any, ta: Any, tb: Any, y: tuple, f0: tuple | None = None) -> Step:
-        """Advance `y` from `ta` to `tb`; cost: per implicit stage one to three evaluations and substitutions."""
-        table, h = self.tableau, tb - ta
-        hints, system = system.scratch, with_kept(system)
-        kept, work = prepare(system, ta, y, table.gamma * h)
-        slopes = [system.vector_field(ta, y) if f0 is None else f0]
-        ahead = predictor(self, hints, ta, h, y)
-        values, total = [y], Solved(*(jnp.ones((), y[0].dtype) * n for n in (1, 0, 0, 0)))
+        """Advance `y` from `ta` to `tb`; cost: per implicit stage two or three evaluations and substitutions."""
+        table, h, hints = self.tableau, tb - ta, system.scratch
+        implicit, explicit = self.parts(system)
+        implicit = implicit if hints is None else implicit.with_scratch(hints.kept)
+        scale = table.gamma * h
+        kept, work = prepare(implicit, ta, y, scale)
+        slopes = [implicit.vector_field(ta, y) if f0 is None else f0]
+        others = [] if explicit is None else [explicit.vector_field(ta, y)]
+        guess = predictor(self, hints, ta, h, y)
+        values, total = [y], unworked(y)
         for i in range(1, len(table.c)):
             t = tb if table.c[i] == 1.0 else ta + table.c[i] * h
-            known = linear_combination(None, None, [a / table.gamma for a in table.a[i]], slopes)
-            known = lax.optimization_barrier(known)
-            guess = ahead(table.c[:i], values, table.c[i])
-            value, solved = solve_stage(system, t, y, table.gamma * h, guess, kept, accuracy=ACCURACY, known=known, iterations=MAX_ITERATIONS)
+            known = self.known(i, slopes, others)
+            point = t, y, scale, guess(table.c[:i], values, table.c[i]), kept
+            value, solved = solve_stage(
+                implicit, *point, known=known, accuracy=self.newton_accuracy, iterations=MAX_ITERATIONS
+            )
             value = lax.optimization_barrier(value)
             kept, total = after(kept, total, solved)
             values.append(value)
-            slopes.append(stage_slope(system, value, y, table.gamma * h, known))
+            slopes.append(stage_slope(implicit, value, y, scale, known))
+            if explicit is not None:
+                others.append(explicit.vector_field(t, value))
+        values = self.completed(values, others, h)
         dense = self.dense(values)
-        error, products = self.local_error(system, kept, h, values, slopes)
+        error, products = self.local_error(implicit, kept, h, values, slopes)
         evaluations = total.iterations + (1.0 if f0 is None else 0.0)
-        return Step(
-            values[-1],
-            error,
-            slopes[-1],
-            dense,
-            work=work._replace(vector_field=evaluations, jvp=total.products + products),
-            **outcome(system, hints, kept, total, ta, h, dense),
-        )
+        work = work._replace(vector_field=evaluations, jvp=total.products + products)
+        f1 = slopes[-1] if explicit is None else None
+        return Step(values[-1], error, f1, dense, work=work, **outcome(hints, kept, total, ta, h, dense))
+
+    def known(self, i: int, slopes: list[tuple], others: list[tuple]) -> tuple:
+        """What earlier stages contribute to the equation of stage i."""
+        weights = [a / self.tableau.gamma for a in self.tableau.a[i]]
+        known = linear_combination(None, None, weights, slopes)
+        if others and self.tableau.explicit is not None:
+            weights = [a / self.tableau.gamma for a in self.tableau.explicit[i]]
+            known = linear_combination(known, None, weights, others)
+        return lax.optimization_barrier(known)
+
+    def completed(self, values: list[tuple], others: list[tuple], h: Any) -> list[tuple]:
+        """The stages with the implicit weights for the explicit part too, of which the last one is the solution.
+
+        `y + h sum_j a_ij (F_j + E_j)` in place of `y + h sum_j (a_ij F_j + e_ij E_j)`.
+        """
+        table = self.tableau
+        if not others or table.explicit is None:
+            return values
+        out = [values[0]]
+        for value, own, other in zip(values[1:], table.a[1:], table.explicit[1:], strict=True):
+            weights = [*(a - e for a, e in zip(own, other, strict=True)), table.gamma]
+            out.append(lax.optimization_barrier(linear_combination(value, h, weights, others)))
+        return out
 
     def local_error(self, system: Any, kept: Kept, h: Any, values: list[tuple], slopes: list[tuple]) -> tuple:
         """The estimate, and the Jacobian-vector products that it took."""
         del system, kept, h, slopes
-        return linear_combination(None, STRICT, self.tableau.error, moves(values)), 0.0
+        return linear_combination(None, None, self.tableau.error, moves(values)), 0.0
 
     def dense(self, values: list[tuple]) -> Any:
         """Both ends, and the coefficients of the interpolant."""
@@ -151,12 +183,7 @@ def moves(values: list[tuple]) -> list[tuple]:
     return [tuple(a - b for a, b in zip(value, values[0], strict=True)) for value in values[1:]]
 
 
-def with_kept(system: Any) -> Any:
-    """The system as `prepare` wants it."""
-    return system if system.scratch is None else system.with_scratch(system.scratch.kept)
-
-
-def predictor(method: Any, hints: Hints | None, ta: Any, h: Any, y: tuple) -> Any:
+def predictor(method: AbstractDiagonallyImplicit, hints: Hints | None, ta: Any, h: Any, y: tuple) -> Callable:
     """`guess(nodes, values, node)`: a stage predicted from earlier ones, without derivatives.
 
     The last step's interpolant, and by how much the stages so far differ from it, extrapolated by a polynomial; where
@@ -195,6 +222,12 @@ def lagrange(nodes: tuple[float, ...], node: float) -> list[float]:
     return weights
 
 
+def unworked(y: tuple) -> Solved:
+    """No stage solved yet."""
+    one = jnp.ones((), jnp.finfo(y[0].dtype).dtype)
+    return Solved(one, 0 * one, 0 * one, 0 * one)
+
+
 def after(kept: Kept, total: Solved, solved: Solved) -> tuple[Kept, Solved]:
     """What the next stage knows of the rate of convergence, and how the stages so far went, the worst of them."""
     # A single iteration tells no rate.
@@ -214,9 +247,10 @@ def stage_slope(system: Any, value: tuple, y: tuple, scale: Any, known: tuple) -
     return lax.optimization_barrier(tuple(a - b for a, b in zip(scaled, known, strict=True)))
 
 
-def outcome(system: Any, hints: Hints | None, kept: Kept, total: Solved, ta: Any, h: Any, dense: Any) -> dict:
+def outcome(hints: Hints | None, kept: Kept, total: Solved, ta: Any, h: Any, dense: Any) -> dict:
     """Whether the stages were solved, what that means for the step size, and what the next attempt gets."""
     converged = total.converged > 0
+    # With a Jacobian of its own only a smaller step can help, otherwise a new Jacobian; the controller does the rest.
     retry = jnp.where(is_fresh(kept, ta), RETREAT, 1.0)
     found = dict(factor=jnp.where(converged, jnp.nan, retry), unsolved=~converged)
     if hints is None:

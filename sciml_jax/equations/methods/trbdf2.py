@@ -34,6 +34,7 @@ class TRBDF2(AbstractDiagonallyImplicit):
     order: ClassVar[int] = 2
     error_order: ClassVar[int | None] = 3
     evaluations_per_step: ClassVar[int] = 4
+    newton_accuracy: ClassVar[float] = 0.03
 
     def local_error(self, system: Any, kept: Kept, h: Any, values: list[tuple], slopes: list[tuple]) -> tuple:
         """`(M - gamma h J)^-1 h sum_i d_i F_i`, and the Jacobian-vector products that it took; no derivative."""
