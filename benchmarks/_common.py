@@ -14,7 +14,7 @@ import numpy as np
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = (
     *("sciml_jax", "jax", "jaxlib", "diffrax", "equinox", "gradsolve", "warp-lang", "numpy", "scipy", "numba"),
-    "numbalsoda",
+    *("numbalsoda", "scikit-sundae"),
 )
 
 

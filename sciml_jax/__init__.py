@@ -33,6 +33,7 @@ from .equations import Bosh3 as Bosh3
 from .equations import BVProblem as BVProblem
 from .equations import Checkpointed as Checkpointed
 from .equations import Collocation as Collocation
+from .equations import DAEProblem as DAEProblem
 from .equations import Direct as Direct
 from .equations import Dopri5 as Dopri5
 from .equations import Dopri8 as Dopri8
@@ -56,7 +57,9 @@ from .equations import PIDController as PIDController
 from .equations import PseudoTransient as PseudoTransient
 from .equations import Ralston as Ralston
 from .equations import Replay as Replay
+from .equations import Rodas4 as Rodas4
 from .equations import Rodas5P as Rodas5P
+from .equations import Rosenbrock23 as Rosenbrock23
 from .equations import SaveAt as SaveAt
 from .equations import SecondOrderProblem as SecondOrderProblem
 from .equations import Shooting as Shooting
@@ -80,6 +83,7 @@ from .equations import Yoshida6 as Yoshida6
 from .equations import as_diffrax as as_diffrax
 from .equations import check_sparsity as check_sparsity
 from .equations import detect_sparsity as detect_sparsity
+from .equations import find_consistent as find_consistent
 from .equations import init as init
 from .equations import is_a_stable as is_a_stable
 from .equations import is_l_stable as is_l_stable

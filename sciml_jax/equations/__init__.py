@@ -26,8 +26,10 @@ from .boundary_value import BVProblem as BVProblem
 from .boundary_value import Collocation as Collocation
 from .boundary_value import MultipleShooting as MultipleShooting
 from .boundary_value import Shooting as Shooting
+from .consistency import find_consistent as find_consistent
 from .controllers import FixedStep as FixedStep
 from .controllers import PIDController as PIDController
+from .dae import DAEProblem as DAEProblem
 from .hamiltonian import HamiltonianProblem as HamiltonianProblem
 from .implicit_dae import ImplicitDAEProblem as ImplicitDAEProblem
 from .linear_solvers import GMRES as GMRES
@@ -84,9 +86,11 @@ from .methods import (
 from .methods import (
     Ralston as Ralston,
 )
+from .methods import Rodas4 as Rodas4
 from .methods import (
     Rodas5P as Rodas5P,
 )
+from .methods import Rosenbrock23 as Rosenbrock23
 from .methods import Strang as Strang
 from .methods import (
     SymplecticEuler as SymplecticEuler,

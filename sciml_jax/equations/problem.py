@@ -41,6 +41,13 @@ class ODEProblem(eqx.Module):
 
     Notes
     -----
+    With a singular M the index must be one (a method may say that it takes two), and `y0` is checked before the first
+    step, not changed: silently moved values would hide mistakes, and which to move is yours to say. A solve ends
+    with `Status.INCONSISTENT` where a Newton correction of the algebraic equations exceeds ten tolerances of some
+    variable, and with `Status.SINGULAR` where they leave one open; `sj.find_consistent(problem)` solves for the
+    algebraic variables. The check takes one Jacobian and one factorisation, which `stats` does not count. Beyond a
+    hundred unknowns only rows of zeros count as algebraic equations, and with `sj.GMRES` nothing is checked.
+
     A frozen pytree: it can be an argument of `jit`, `vmap` and `grad`, and be changed with `equinox.tree_at`.
     """
 

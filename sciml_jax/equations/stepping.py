@@ -75,9 +75,10 @@ class SteppingState(eqx.Module):
     def stats(self) -> Stats:
         """Counts of the work done so far; `with_y` adds one evaluation that is not counted."""
         place = self.place.state
-        evaluations, *linear = self.plan.work(place.num_steps, place.work)
+        evaluations, jacobians, factorisations, products = self.plan.work(place.num_steps, place.work)
         rejected = place.num_steps - place.num_accepted
-        return Stats(place.num_steps, place.num_accepted, rejected, evaluations, *linear, place.t, place.h)
+        counts = place.num_steps, place.num_accepted, rejected, evaluations, jacobians, factorisations, products
+        return Stats(*counts, place.t, place.h)
 
     def interpolate(self, t: Any) -> PyTree:
         """The state at a time within the last accepted step, from `t_previous` to `t`; NaN elsewhere.

@@ -41,6 +41,9 @@ def test_the_jacobian_is_that_of_the_closed_form(listed):
     """The step sizes are held fixed, so the error is that of the solution and its order, not more."""
     expected = jax.device_get(jax.jit(jax.jacrev(flows.exact))(flows.theta()))
     tolerance = {2: 1e-2, 3: 2e-4}.get(listed.order, 2e-7)
+    if listed.dense_order < listed.order:
+        # The slope of the dense output, by which save times are moved.
+        tolerance = 5 * tolerance
     assert_trees_close(reverse_jacobian(listed), expected, rtol=tolerance, atol=tolerance / 2)
 
 
@@ -127,7 +130,7 @@ def test_unbounded_steps_have_derivatives_in_both_modes():
     start = flows.theta()
 
     def end(args):
-        problem = sj.ODEProblem(listed.stated(modulated_hopf_field), start["y0"], 0.1, 1.6, args)
+        problem = sj.ODEProblem(modulated_hopf_field, start["y0"], 0.1, 1.6, args)
         return sj.solve(problem, sj.Tsit5(), rtol=1e-9, atol=1e-11, max_steps=None).y1
 
     tangent = jnp.array([1.0, -2.0])
@@ -143,7 +146,7 @@ def test_tolerances_have_no_derivative():
 
     def end(rtol):
         problem = sj.ODEProblem(
-            listed.stated(modulated_hopf_field), flows.theta()["y0"], 0.1, 1.6, flows.theta()["args"]
+            modulated_hopf_field, flows.theta()["y0"], 0.1, 1.6, flows.theta()["args"]
         )
         return jnp.sum(sj.solve(problem, sj.Tsit5(), rtol=rtol, max_steps=64).y1)
 
@@ -157,7 +160,7 @@ def test_the_gradient_does_not_depend_on_the_bound_of_steps():
     for max_steps in (256, 1024):
 
         def loss(args, max_steps=max_steps):
-            problem = sj.ODEProblem(listed.stated(modulated_hopf_field), flows.theta()["y0"], 0.1, 1.6, args)
+            problem = sj.ODEProblem(modulated_hopf_field, flows.theta()["y0"], 0.1, 1.6, args)
             sol = sj.solve(problem, listed.method, max_steps=max_steps, **flows.options(listed))
             return jnp.sum(sol.y1)
 

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.flatten_util import ravel_pytree
 
 
 class TwinLinearisation:
@@ -58,12 +59,13 @@ class TwinSystem:
 
     def root(self, find, residual, solver, *args):
         """Newton's method to rounding, and once more with a derivative, instead of the engine's rule."""
-        (z,), info = lax.stop_gradient(find(self, *args))
-        value = lambda z: residual(self, (z,), *args)[0]
+        found, info = lax.stop_gradient(find(self, *args))
+        z, unravel = ravel_pytree(found)
+        value = lambda z: ravel_pytree(residual(self, unravel(z), *args))[0]
         for _ in range(3):
             z = lax.stop_gradient(z)
             z = z - jnp.linalg.solve(lax.stop_gradient(jax.jacfwd(value)(z)), value(z))
-        return (z,), info
+        return unravel(z), info
 
     def vector_field(self, t, y):
         return (self.field(t, y[0]),)

@@ -179,6 +179,20 @@ def test_many_unknowns_are_checked_by_their_rows_of_zeros(is_sparse):
     np.testing.assert_allclose(find_consistent(make(wrong)).y0, profile, rtol=0, atol=1e-14)
 
 
+@pytest.mark.parametrize("is_sparse", [True, False], ids=["sparse", "dense"])
+def test_an_index_above_one_is_seen_among_many_unknowns(is_sparse):
+    """The last unknown is a source that must hold the first one at its value: equation 119 does not contain it."""
+    size = 120
+    held = lambda t, y, args: jnp.concatenate([(y[-1] - y[0])[None], y[:-2] - y[1:-1], (y[0] - 1.0)[None]])
+    index = np.arange(size)
+    pattern = (index[:, None] - index[None, :] == 1) | np.eye(size, dtype=bool)
+    pattern[0, -1] = pattern[-1, 0] = True
+    mass = (index < size - 1).astype(float)
+    problem = sj.ODEProblem(held, jnp.ones(size), 0.0, 1.0, mass_matrix=mass, sparsity=pattern if is_sparse else None)
+    with pytest.raises(sj.SolveError, match="SINGULAR.*equation 119 is algebraic and contains no algebraic variable"):
+        sj.solve(problem, Rodas4())
+
+
 def test_rounding_in_the_vector_field_is_no_inconsistency():
     """Terms of 1e9 that cancel leave 1e-7, which a tolerance of 1e-12 alone would refuse."""
 

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import observed_order
+from scipy.integrate import solve_ivp
 
 import sciml_jax as sj
 from sciml_jax import zoo
@@ -58,9 +59,7 @@ def test_the_interpolation_weights_give_back_cubics_without_a_constant():
 def compiled(name, method=RadauIIA5(), **options):
     """`(rtol, atol) -> Solution` of a problem of the zoo."""
     problem = getattr(zoo, name)().problem
-    solve = lambda problem, rtol, atol: sj.solve(
-        problem, method, rtol=rtol, atol=atol, on_failure="status", **options
-    )
+    solve = lambda problem, rtol, atol: sj.solve(problem, method, rtol=rtol, atol=atol, on_failure="status", **options)
     return lambda rtol, atol: jax.device_get(jax.jit(solve)(problem, rtol, atol))
 
 
@@ -78,7 +77,7 @@ PROBLEMS = [
     ("van_der_pol", 1e-4, (319, 914, 2878)),
     ("hires", 1e-4, (75, 210, 635)),
     ("robertson_dae", 1e-4, None),
-    ("modulated_hopf_dae", 1.0, None),
+    pytest.param("modulated_hopf_dae", 1.0, None, marks=pytest.mark.full),
     pytest.param("pollution", 1.0, None, marks=pytest.mark.full),
     pytest.param("e5", 1e-20, None, marks=pytest.mark.full),
     pytest.param("akzo_nobel", 1.0, None, marks=pytest.mark.full),
@@ -96,9 +95,9 @@ def test_the_error_is_within_ten_tolerances_and_the_steps_are_fewer_than_those_o
         scaled = np.abs(sol.y1 - expected) / (ratio * rtol + rtol * np.abs(expected))
         assert np.max(scaled) < 10, (rtol, scaled)
         if others is not None:
-            # Weighted, the estimate allows steps longer by `(10 rtol^(1/3))^(-1/4)` from rtol 1e-3 on.
-            allowed = others[i] * (10 * rtol ** (1 / 3)) ** 0.25
-            assert 0.5 * allowed < int(sol.stats.num_accepted) < 1.3 * allowed, (rtol, sol.stats)
+            # The weight of the estimate makes steps longer by its fourth root.
+            allowed = others[i] * min(1, 20 * rtol ** (1 / 3)) ** 0.25
+            assert 0.8 * allowed < int(sol.stats.num_accepted) < 1.2 * allowed, (rtol, sol.stats)
             assert int(sol.stats.num_rejected) < 0.25 * int(sol.stats.num_accepted) + 5
 
 
@@ -115,7 +114,8 @@ def test_a_solve_with_the_same_step_size_factorises_once():
     """A linear problem with constant slope: after the growth of the first steps nothing changes."""
     problem = sj.ODEProblem(lambda t, y, a: a @ y, jnp.ones(2), 0.0, 10.0, jnp.array([[-1.0, 30.0], [-30.0, -1.0]]))
     sol = sj.solve(problem, RadauIIA5(), rtol=1e-8, atol=1e-8)
-    assert int(sol.stats.num_jacobian) == 1
+    # Another one where the last step is stretched to the end.
+    assert int(sol.stats.num_jacobian) <= 2
     assert int(sol.stats.num_factorisation) < 0.5 * int(sol.stats.num_steps)
     exact = jax.scipy.linalg.expm(10.0 * problem.args) @ problem.y0
     np.testing.assert_allclose(sol.y1, exact, rtol=0, atol=3e-8)
@@ -134,13 +134,13 @@ def prothero_robinson_errors(stiffness, counts):
     return [float(error(1.0 / n)) for n in counts]
 
 
-def test_the_order_falls_to_three_or_four_where_the_problem_is_stiff():
-    """On the equation of Prothero and Robinson the error is `h^4 / k` for large k and `h^5` for small."""
+def test_the_order_falls_to_that_of_the_stages_where_the_problem_is_stiff():
+    """On the equation of Prothero and Robinson the error is as `h^3 / k` for large k and as `h^5` for small."""
     counts = (8, 16, 32, 64)
     sizes = [1.0 / n for n in counts]
     assert abs(observed_order(sizes, prothero_robinson_errors(1.0, counts)) - 5) < 0.25
     stiff = prothero_robinson_errors(1e5, counts)
-    assert 3.5 < observed_order(sizes, stiff) < 4.5, stiff
+    assert abs(observed_order(sizes, stiff) - 3) < 0.1, stiff
     # An error in proportion to the stiffness.
     ratio = stiff[0] / prothero_robinson_errors(1e6, counts[:1])[0]
     assert 8 < ratio < 12
@@ -158,7 +158,7 @@ def hessenberg_errors(counts):
 
 
 def test_at_index_two_the_differential_variables_have_order_five_and_the_algebraic_one_three():
-    counts = (8, 12, 16, 24, 32)
+    counts = (20, 24, 32, 40, 48)
     errors = hessenberg_errors(counts)
     sizes = [1.0 / n for n in counts]
     assert abs(observed_order(sizes, errors[:, 0]) - 5) < 0.5, errors
@@ -169,9 +169,9 @@ def test_at_index_two_the_differential_variables_have_order_five_and_the_algebra
 def test_the_pendulum_of_index_two_is_solved_whether_or_not_the_index_is_given(index):
     entry = zoo.pendulum_index2(2.0)
     sol = sj.solve(entry.problem, RadauIIA5(index=index), rtol=1e-6, atol=1e-6)
-    np.testing.assert_allclose(sol.y1[:4], entry.references[2.0][:4], rtol=0, atol=3e-6)
-    np.testing.assert_allclose(sol.y1[4], entry.references[2.0][4], rtol=0, atol=2e-4)
-    assert abs(float(entry.invariants["tangency"](2.0, sol.y1, None))) < 1e-7
+    np.testing.assert_allclose(sol.y1[:4], entry.references[2.0][:4], rtol=0, atol=1e-5)
+    np.testing.assert_allclose(sol.y1[4], entry.references[2.0][4], rtol=0, atol=1e-3)
+    assert abs(float(entry.invariants["tangency"](2.0, sol.y1, None))) < 1e-6
     assert int(sol.stats.num_steps) < 130
 
 
@@ -197,31 +197,39 @@ def decay(t, y, rates):
 RATES = jnp.array([0.04, 3e3, 1e2])
 
 
-def final(rates, mass=None, field=decay, rtol=1e-8, sparsity=None, size=3):
-    y0 = jnp.zeros(size).at[0].set(1.0)
-    problem = sj.ODEProblem(field, y0, 0.0, 10.0, rates, mass_matrix=mass, sparsity=sparsity)
-    return sj.solve(problem, RadauIIA5(), rtol=rtol, atol=1e-4 * rtol).y1
+WEIGHTS = jnp.array([1.0, 100.0, 2.0])
 
 
-def test_gradients_and_hessians_agree_with_differences():
-    observe = lambda rates: jnp.dot(jnp.array([1.0, 100.0, 2.0]), final(rates, rtol=1e-10))
-    gradient = jax.jit(jax.grad(observe))(RATES)
-    forward = jax.jit(jax.jacfwd(observe))(RATES)
-    np.testing.assert_allclose(gradient, forward, rtol=1e-9)
-    steps = 1e-4 * np.diag(RATES)
-    value = jax.jit(observe)
-    differences = [(value(RATES + s) - value(RATES - s)) / (2 * np.sum(s)) for s in steps]
-    np.testing.assert_allclose(gradient, differences, rtol=1e-5)
+def algebraic(t, y, rates):
+    """The same with the sum of the numbers in the place of the last equation."""
+    slope = decay(t, y, rates)
+    return jnp.stack([slope[0], slope[1], jnp.sum(y) - 1.0])
+
+
+def observed(rates):
+    mass = jnp.array([1.0, 1.0, 0.0])
+    problem = sj.ODEProblem(algebraic, jnp.array([1.0, 0.0, 0.0]), 0.0, 10.0, rates, mass_matrix=mass)
+    return jnp.dot(WEIGHTS, sj.solve(problem, RadauIIA5(), rtol=1e-10, atol=1e-14).y1)
+
+
+def differences(function, point):
+    """Central differences of a function's first result, one row per number of the point."""
+    steps = 1e-4 * np.diag(point)
+    return np.array([(function(point + s)[0] - function(point - s)[0]) / (2 * np.sum(s)) for s in steps])
+
+
+def test_gradients_through_a_dae_agree_with_differences():
+    both = jax.jit(jax.value_and_grad(observed))
+    np.testing.assert_allclose(both(RATES)[1], differences(both, RATES), rtol=1e-5)
 
 
 @pytest.mark.full
-def test_a_hessian_agrees_with_differences_of_the_gradient():
-    observe = lambda rates: jnp.dot(jnp.array([1.0, 100.0, 2.0]), final(rates, rtol=1e-10))
-    gradient = jax.jit(jax.grad(observe))
-    hessian = jax.jit(jax.hessian(observe))(RATES)
-    steps = 1e-4 * np.diag(RATES)
-    differences = np.array([(gradient(RATES + s) - gradient(RATES - s)) / (2 * np.sum(s)) for s in steps])
-    np.testing.assert_allclose(hessian * np.outer(RATES, RATES), differences * np.outer(RATES, RATES), atol=1e-5)
+def test_hessians_agree_with_differences_of_gradients():
+    gradient = jax.jit(jax.grad(observed))
+    hessian = jax.jit(jax.hessian(observed))(RATES)
+    size = np.outer(RATES, RATES)
+    expected = differences(lambda rates: (gradient(rates),), RATES)
+    np.testing.assert_allclose(hessian * size, expected * size, rtol=0, atol=1e-5)
 
 
 def chain(t, y, rates):
@@ -233,36 +241,28 @@ def chain(t, y, rates):
 CHAIN = np.abs(np.subtract.outer(np.arange(12), np.arange(12))) <= 1
 
 
-def test_sparse_jacobians_give_the_solution_and_gradient_of_dense_ones():
-    """The systems of the stages in their structure, real and complex, and that of all stages for the derivative."""
-    rates = jnp.array([1.3, 0.2])
+def test_gradients_through_sparse_jacobians_agree_with_differences():
+    """The systems of a step in the pattern's structure, real and complex, and that of all stages for the derivative."""
+    y0 = jnp.zeros(12).at[0].set(1.0)
 
-    def observe(rates, sparsity):
-        return jnp.sum(final(rates, field=chain, size=12, sparsity=sparsity, rtol=1e-7) ** 2)
+    def observe(rates):
+        problem = sj.ODEProblem(chain, y0, 0.0, 0.01, rates, sparsity=CHAIN)
+        sol = sj.solve(problem, RadauIIA5(), rtol=1e-9, atol=1e-11)
+        return jnp.sum(sol.y1**2), (sol.y1, sol.stats)
 
-    both = jax.jit(lambda rates: [jax.value_and_grad(observe)(rates, pattern) for pattern in (None, CHAIN)])(rates)
-    np.testing.assert_allclose(both[1][0], both[0][0], rtol=1e-7)
-    np.testing.assert_allclose(both[1][1], both[0][1], rtol=1e-6)
-
-
-def test_a_gradient_through_a_dae_is_that_of_the_reduced_equation():
-    def algebraic(t, y, rates):
-        slope = decay(t, y, rates)
-        return jnp.stack([slope[0], slope[1], jnp.sum(y) - 1.0])
-
-    weights, mass = jnp.array([1.0, 100.0, 2.0]), jnp.array([1.0, 1.0, 0.0])
-    gradients = jax.jit(
-        lambda rates: [
-            jax.grad(lambda rates, mass, field: jnp.dot(weights, final(rates, mass, field)))(rates, *pair)
-            for pair in ((None, decay), (mass, algebraic))
-        ]
-    )(RATES)
-    np.testing.assert_allclose(gradients[1], gradients[0], rtol=1e-6)
+    rates = jnp.array([1.3, 20.0])
+    both = jax.jit(jax.value_and_grad(observe, has_aux=True))
+    (_, (y1, stats)), gradient = both(rates)
+    # Three colours.
+    assert int(stats.num_jvp) == 3 * int(stats.num_jacobian)
+    field = jax.jit(chain)
+    other = solve_ivp(lambda t, y: field(t, y, rates), (0.0, 0.01), y0, "LSODA", rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(y1, other.y[:, -1], rtol=0, atol=1e-7)
+    np.testing.assert_allclose(gradient, differences(lambda rates: both(rates)[0], rates), rtol=1e-5)
 
 
 def test_float32_lanes_are_solved_to_their_tolerance():
     rates = jnp.stack([RATES * scale for scale in (0.5, 1.0, 2.0)])
-    reference = jax.jit(jax.vmap(final))(rates)
 
     def single(rates):
         problem = sj.ODEProblem(decay, jnp.array([1.0, 0.0, 0.0], jnp.float32), 0.0, 10.0, rates)
@@ -270,7 +270,11 @@ def test_float32_lanes_are_solved_to_their_tolerance():
 
     found = jax.jit(jax.vmap(single))(rates.astype(jnp.float32))
     assert found.dtype == jnp.float32
-    np.testing.assert_allclose(found, reference, rtol=1e-3)
+    field = jax.jit(decay)
+    for lane, k in zip(found, rates, strict=True):
+        start = np.array([1.0, 0.0, 0.0])
+        other = solve_ivp(lambda t, y, k=k: field(t, y, k), (0.0, 10.0), start, "LSODA", rtol=1e-9, atol=1e-13)
+        np.testing.assert_allclose(lane, other.y[:, -1], rtol=1e-3)
 
 
 def test_a_singular_iteration_matrix_ends_in_a_status():

@@ -105,7 +105,8 @@ def _sensitivities(adjoint, plan, operands, settings, status):
     """
     given = {name: getattr(adjoint, name) for name in ("rtol", "atol") if getattr(adjoint, name) is not None}
     for name, value in given.items():
-        settings = settings._replace(**{name: tuple(jnp.full_like(leaf, value) for leaf in getattr(settings, name))})
+        fill = lambda leaf, value=value: jnp.full_like(leaf, max(value, float(jnp.finfo(leaf.dtype).tiny)))
+        settings = settings._replace(**{name: tuple(fill(leaf) for leaf in getattr(settings, name))})
     inputs = (operands.y0, _moving(plan, operands, settings))
     vector = RealVector(inputs)
     directions = jax.vmap(vector.unpack)(jnp.diag(_sizes(vector, inputs)))

@@ -1,5 +1,6 @@
 """Proportional-integral-derivative control of the step size."""
 
+import dataclasses
 from typing import Any
 
 import equinox as eqx
@@ -59,10 +60,31 @@ class PIDController(eqx.Module):
         """Growth of the step from the logarithms (float32) of the last three error norms."""
         p, i, d = self.pcoeff, self.icoeff, self.dcoeff
         k = error_order
-        exponent = -(p + i + d) / k * log_error + (p + 2 * d) / k * previous - d / k * before_previous
-        exponent = jnp.where(accepted, exponent, -log_error / k)
-        growth = self.safety * jnp.exp(exponent)
+        weighed = (p + 2 * d) * previous - (p + i + d) * log_error - d * before_previous
+        growth = self.safety * jnp.exp(jnp.where(accepted, weighed, -log_error) / k)
         return jnp.clip(growth, self.factormin, jnp.where(accepted, self.factormax, 1.0))
+
+
+class ClassicController(PIDController):
+    """The `PIDController` with gains (0, 1, 0), known as such while the program is traced: it does less per step."""
+
+    def factor(self, log_error, previous, before_previous, accepted, error_order: int):
+        """Growth of the step from the logarithm (float32) of the error norm."""
+        del previous, before_previous
+        growth = self.safety * jnp.exp(-log_error / error_order)
+        return jnp.clip(growth, self.factormin, jnp.where(accepted, self.factormax, 1.0))
+
+
+def as_classic(controller: Any) -> Any:
+    """The same controller as a `ClassicController` where its gains are Python numbers and the classic ones."""
+    if type(controller) is not PIDController:
+        return controller
+    gains = controller.pcoeff, controller.icoeff, controller.dcoeff
+    if not all(isinstance(gain, (int, float)) for gain in gains) or gains != (0, 1, 0):
+        return controller
+    return ClassicController(
+        **{field.name: getattr(controller, field.name) for field in dataclasses.fields(controller)}
+    )
 
 
 def log_norm(mean_square):

@@ -92,21 +92,26 @@ class ByRows(AbstractReduction):
         return split_like(shift * solved, f)
 
     def check(self, system: Any, t0: Any, y0: tuple, f: tuple) -> StartCheck:
-        """One factorisation of `shift M - J` with a shift that keeps the differential variables where they are."""
+        """Two factorisations of `shift M - J`, with large shifts that keep the differential variables in place."""
         if isinstance(system.form, KrylovForm):
             # How large a shift would be large is not known, nor would an iteration converge reliably.
             return StartCheck(jnp.array(False), jnp.array(False))
-        correction, _ = self._solve(system, t0, y0, jnp.where(self.is_algebraic, concatenate(f), 0.0))
-        size = jnp.max(jnp.abs(correction * system.weights(y0)))
-        return StartCheck(~jnp.isfinite(size), jnp.isfinite(size) & (size > LARGEST_CORRECTION))
+        residual = jnp.where(self.is_algebraic, concatenate(f), 0.0)
+        correction, _ = self._solve(system, t0, y0, residual)
+        # With an index of one the answer to any residual stays as the shift grows; else it grows too.
+        probe = jnp.where(self.is_algebraic, jnp.cos(jnp.arange(residual.size, dtype=residual.dtype)), 0.0)
+        sizes = [jnp.max(jnp.abs(self._solve(system, t0, y0, probe, part)[0])) for part in (1.0, 1 / 64)]
+        is_singular = ~(sizes[0] <= 8 * sizes[1])
+        is_large = ~(jnp.max(jnp.abs(correction * system.weights(y0))) <= LARGEST_CORRECTION)
+        return StartCheck(is_singular, is_large & ~is_singular)
 
-    def _solve(self, system: Any, t0: Any, y0: tuple, rhs: Any) -> tuple[Any, Any]:
+    def _solve(self, system: Any, t0: Any, y0: tuple, rhs: Any, part: float = 1.0) -> tuple[Any, Any]:
         linear = system.linearise(t0, y0)
         least = jnp.min(jnp.where(self.is_algebraic, jnp.inf, self.row_size))
         least = jnp.where(jnp.isfinite(least), least, 1.0)
         size = linear.size()
         size = jnp.where(jnp.isfinite(size), jnp.maximum(size, jnp.finfo(size.dtype).tiny), 1.0)
-        shift = (size / least / jnp.sqrt(jnp.finfo(rhs.dtype).eps)).astype(rhs.dtype)
+        shift = (part * size / least / jnp.sqrt(jnp.finfo(rhs.dtype).eps)).astype(rhs.dtype)
         return concatenate(linear.solve(linear.factorise(shift), split_like(rhs, y0))), shift
 
 

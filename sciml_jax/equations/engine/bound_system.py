@@ -30,6 +30,8 @@ class BoundSystem:
         self._limits: tuple | None = None
         self.has_fixed_steps = False
         """Whether the step sizes are given, and an error estimate changes nothing."""
+        self.computes_slopes_once = True
+        """Whether explicit stages hold their slopes; see `one_kernel.computed_once`."""
         self.scratch: Any = None
         """What the last attempt left for this one, for methods that carry it; None where a step is recomputed."""
 
@@ -151,7 +153,8 @@ class BoundSystem:
 
     def mass_product(self, v: tuple) -> tuple:
         """`M v`; `v` itself without a mass matrix."""
-        return v if self._system.mass is None else self.mass.product(v)
+        mass = self.mass
+        return v if mass is None else mass.product(v)
 
     def _time(self, t: Any) -> Any:
         return t if self._limits is None else jnp.minimum(jnp.maximum(t, self._limits[0]), self._limits[1])
@@ -201,7 +204,7 @@ class BoundSystem:
         """`-F(t, y, slope)` of a fully implicit equation, which takes the place of `f - M slope`."""
         return tuple(-leaf for leaf in self._system.residual(*self._parts[5], self._time(t), (*y, *slope)))
 
-    def linearise(self, t: Any, y: tuple, slope: tuple | None = None) -> Linearisation:
+    def linearise(self, t: Any, y: tuple, slope: tuple = ()) -> Any:
         """The Jacobian and the time derivative at `(t, y)`; of a fully implicit equation `-dF/dy` and `dF/dy'`."""
         if self.is_fully_implicit:
             out = self._system.derivatives(*self._parts[2], self._time(t), (*y, *slope))

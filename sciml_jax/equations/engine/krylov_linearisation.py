@@ -8,9 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ...numerics.coloring import Coloring
 from ...numerics.krylov import JacobianData, gmres, stored_entries
-from ...numerics.sparsity import SparsityPattern
 from .flat import concatenate, split_like
 
 RELATIVE = 1e-2
@@ -25,8 +23,10 @@ class KrylovForm(NamedTuple):
 
     solver: Any
     """An `equations.linear_solvers.GMRES`."""
-    pattern: SparsityPattern | None
-    coloring: Coloring | None
+    pattern: Any
+    """A `SparsityPattern`, or None."""
+    coloring: Any
+    """A `Coloring` of its columns, or None."""
 
 
 class KrylovLinearisation(NamedTuple):

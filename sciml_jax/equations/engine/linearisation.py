@@ -61,7 +61,8 @@ class Linearisation(NamedTuple):
     """`df/dy`, an array of shape (n, n) over the concatenated leaves."""
     time_derivative: tuple | None
     """`df/dt`, as a tuple like the state; None where it is known to vanish."""
-    mass: Mass | None = None
+    mass: Any = None
+    """A `Mass`, or what stands in its place; None for the identity."""
 
     def size(self) -> Any:
         """The maximum norm of the Jacobian, a bound of its spectral radius; no derivative."""
@@ -103,7 +104,8 @@ class ComponentLinearisation(NamedTuple):
     """Rows of scalars."""
     time_derivative: tuple | None
     """As for `Linearisation`."""
-    mass: Mass | None = None
+    mass: Any = None
+    """As for `Linearisation`."""
 
     def size(self) -> Any:
         """The maximum norm of the Jacobian, a bound of its spectral radius; no derivative."""

@@ -60,7 +60,7 @@ def push_row(
     safe_tb = jnp.where(active, tb, ta + 1)
     dta, dtb = _moving_ends(operands, ta, tb, tangents)
     theta, dtheta = operands.theta, tangents.theta
-    step = _step(plan, operands, settings, row)
+    step = _step(plan, operands, settings, row, all_accepted)
     point, moves = (ta, safe_tb, row.y, row.memory, theta), (dta, dtb, carry.dy, carry.dmemory, dtheta)
     (y1, dense, _), (dy1, ddense, dmemory) = jax.jvp(step, point, moves)
     cursor, saved, stepped, pieces = carry.cursor, carry.saved, carry.stepped, carry.pieces
@@ -100,7 +100,7 @@ def pull_row(
     safe_tb = jnp.where(active, tb, ta + 1)
     accepted = carry.accepted - active.astype(jnp.int32)
     theta, total = operands.theta, carry.total
-    step = _step(plan, operands, settings, row)
+    step = _step(plan, operands, settings, row, all_accepted)
     (y1, dense, _), pull = jax.vjp(step, ta, safe_tb, row.y, row.memory, theta)
     cursor, ct_y, ct_theta, ct_times = carry.cursor, carry.ct_y, total.theta, total.save_ts
     ct_ends = vary_like((jnp.zeros_like(ta), jnp.zeros_like(ta)), ct_y, ta)
@@ -138,10 +138,14 @@ def pull_row(
     return Pulled(ct_y, ct_memory, accepted, cursor, _choose(active, moved, total))
 
 
-def _step(plan, operands, settings, row):
+def _step(plan, operands, settings, row, alone):
     """The recorded step as a function of what derivatives pass through."""
     restarts = plan.restarts and jnp.any(is_stop(operands, row.ta))
-    return lambda ta, tb, y, memory, theta: plan.replayed_step(theta, settings, ta, tb, y, memory, restarts)
+    # A single reverse loop is faster where XLA may copy (Lorenz by a fifth), unless it saves the way to another thread.
+    once = not alone or plan.gradient_becomes_cheap
+    return lambda ta, tb, y, memory, theta: plan.replayed_step(
+        theta, settings, ta, tb, y, memory, restarts, slopes_once=once
+    )
 
 
 def _is_active(row, all_accepted):

@@ -17,6 +17,7 @@ from ...numerics.one_kernel import one_kernel
 from ...numerics.tabulated import interpolants
 from ..adjoints import AbstractAdjoint, default_adjoint
 from ..controllers import FixedStep, PIDController
+from ..controllers.pid import as_classic
 from ..mass_matrix import as_mass_matrix
 from ..options import SMALLEST_RTOL, check_options, default_tolerances, pull_in_save_times, raise_on_failure, time_dtype
 from ..saveat import as_saveat
@@ -141,9 +142,9 @@ def _solution(plan, saveat, operands, settings, outputs, info) -> Solution:
 def _counts(plan, info):
     t, h, num_steps, num_accepted, _, status, _, work = info
     num_steps, num_accepted, status = (value.astype(jnp.int32) for value in (num_steps, num_accepted, status))
-    evaluations, *linear = plan.work(num_steps, work)
+    evaluations, jacobians, factorisations, products = plan.work(num_steps, work)
     rejected = num_steps - num_accepted
-    return Stats(num_steps, num_accepted, rejected, evaluations, *linear, t, h), status
+    return Stats(num_steps, num_accepted, rejected, evaluations, jacobians, factorisations, products, t, h), status
 
 
 def _assemble(plan, saveat, operands, settings, outputs, info) -> tuple:
@@ -209,7 +210,7 @@ def checked_controller(method: Any, controller: Any, dt0: Any) -> Any:
             f"`dt0` is required with fixed steps (`{name}`); got None. Pass the size of a step, for example `dt0=0.01`."
         )
         raise ValueError(msg)
-    return controller
+    return as_classic(controller)
 
 
 def check_adjoint(problem: Any, adjoint: Any) -> None:
@@ -283,6 +284,9 @@ def _tolerances(rtol, atol, y0, layout):
         if which == 0:
             # No step could ever meet a tolerance below the rounding of the state; zero leaves control to atol alone.
             reals = [jnp.where(r > 0, jnp.maximum(r, SMALLEST_RTOL * jnp.finfo(r.dtype).eps), r) for r in reals]
+        else:
+            # An exactly zero error must not give 0/0 where atol and the state are zero; see `error_norm`.
+            reals = [jnp.where(r >= 0, jnp.maximum(r, jnp.finfo(r.dtype).tiny), r) for r in reals]
         pair.append(layout.split(jax.tree_util.tree_unflatten(treedef, reals)))
     return *pair, bad
 

@@ -44,8 +44,8 @@ class System:
         if method.is_implicit:
             derivatives = residual_derivatives(problem, t0) if implicit else derivatives_of(problem, t0, self.form)
         allowed = components is None and method.holds_components and self.form is None
-        components = allowed and use_components(residual or traced, derivatives, leaves, method.evaluations_per_step)
-        self.subsystems, components = _subsystems(problem, t0, method, components)
+        is_small = allowed and use_components(residual or traced, derivatives, leaves, method.evaluations_per_step)
+        self.subsystems, components = _subsystems(problem, t0, method, is_small)
         self.layout = Layout(y0, components)
         dtypes = tuple(leaf.dtype for leaf in leaves)
         self.vector_field = traced.with_layout(components, leaves, dtypes)

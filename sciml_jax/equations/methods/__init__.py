@@ -33,7 +33,9 @@ from .one_step import AbstractOneStepMethod as AbstractOneStepMethod
 from .ralston import Ralston as Ralston
 from .rk4 import RK4 as RK4
 from .rkc import RKC as RKC
+from .rodas4 import Rodas4 as Rodas4
 from .rodas5p import Rodas5P as Rodas5P
+from .rosenbrock23 import Rosenbrock23 as Rosenbrock23
 from .ssprk33 import SSPRK33 as SSPRK33
 from .strang import Strang as Strang
 from .symplectic_euler import SymplecticEuler as SymplecticEuler

@@ -189,16 +189,14 @@ def predictor(method: AbstractDiagonallyImplicit, hints: Hints | None, ta: Any, 
     The last step's interpolant, and by how much the stages so far differ from it, extrapolated by a polynomial; where
     there is no last step, or it was much shorter, the stages alone.
     """
-    if hints is None:
-        trend = lambda node: y
-    else:
+
+    def trend(node):
+        if hints is None:
+            return y
         t, last, dense = hints.trend
         serves = (last != 0) & (jnp.abs(h) <= LONGEST_EXTRAPOLATION * jnp.abs(last))
-        last = jnp.where(serves, last, jnp.ones_like(last))
-
-        def trend(node):
-            ahead = method.interpolate(dense, (ta + node * h - t) / last)
-            return tuple(jnp.where(serves, a, b) for a, b in zip(ahead, y, strict=True))
+        ahead = method.interpolate(dense, (ta + node * h - t) / jnp.where(serves, last, jnp.ones_like(last)))
+        return tuple(jnp.where(serves, a, b) for a, b in zip(ahead, y, strict=True))
 
     def guess(nodes, values, node):
         start = trend(node)

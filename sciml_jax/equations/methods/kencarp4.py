@@ -11,8 +11,8 @@ from .one_step import AbstractOneStepMethod
 CAUTION = 12.0
 """The estimate of the local error counts so many times.
 
-With it the global errors on the Oregonator and the other stiff problems of the zoo stay about ten tolerances; without it,
-in half the steps, they reach 130.
+With it the global errors on the Oregonator and the other stiff problems of the zoo stay about ten tolerances; without
+it, in half the steps, they reach 130.
 """
 
 _DELTA = (0.17551092675030353, -0.3290443872820298, 0.0837188227170569, 0.07350793501290158, -0.09290014164305949)
@@ -57,7 +57,46 @@ _TABLEAU = DiagonallyImplicitTableau(
 
 
 class KenCarp4(AbstractDiagonallyImplicit):
-    """KenCarp4"""
+    """ARK4(3)6L[2]SA: order 4, L-stable, five implicit stages with one matrix; implicit-explicit on an `sj.Split`.
+
+    For a plain vector field all of it is solved implicitly. For `sj.Split(explicit, implicit)` the implicit part alone
+    is, and the explicit part is evaluated once for each of the six stages: for `y' = advection + diffusion` or
+    `transport + reaction`, where one part is stiff with a Jacobian that is cheap to solve with (banded, block-diagonal,
+    constant) and the other is not stiff but would spoil that. The step is then limited by the stability of the explicit
+    part: along the imaginary axis up to `h |lambda|` of about 4.
+
+    Each stage takes two to three evaluations by simplified Newton iterations; Jacobian and factorisation are kept from
+    step to step while they serve. For `rtol` of 1e-3 to 1e-7. For a few unknowns `Rodas5P` needs fewer evaluations and
+    is faster; for large problems at moderate accuracy `BDF` solves one system per step in place of five. For non-stiff
+    problems take `Tsit5`. The state must be real.
+
+    Stage order 2: on Prothero & Robinson's problem with `h |lambda|` above 1000 the order of the error falls from 4 to
+    2, to about `5e-3 h^2/|lambda|`. The estimate, of order 4 like the local error of the embedded method, is multiplied
+    by 12, which keeps the global error on the stiff problems of the zoo within ten tolerances. Dense output of order 4
+    (the paper's), from stage values alone, continuous.
+
+    Solves `M y' = f` with a constant, possibly singular `mass_matrix` (index 1) if the vector field is not split. In a
+    split one, `ODEProblem(jacobian=...)` is not used, `sparsity=` is taken for the pattern of the implicit part, and
+    `stats.num_vector_field` counts the implicit part. With `sj.FixedStep()` every step has its own Jacobian and the
+    iterations go on to rounding, so the tolerances play no part. An iteration that fails with the smallest step ends in
+    `Status.SINGULAR`. Derivatives are those of the discrete solution, from the implicit function theorem; they cost one
+    Jacobian and factorisation per stage and step.
+
+    Parameters
+    ----------
+    linear_solver
+        `sj.Direct()`, `sj.GMRES(...)` or None for `Direct`.
+
+    Raises
+    ------
+    ValueError
+        For a split vector field with a mass matrix.
+
+    References
+    ----------
+    Kennedy & Carpenter, Additive Runge-Kutta schemes for convection-diffusion-reaction equations, Appl. Numer. Math. 44
+    (2003) 139-181.
+    """
 
     tableau: ClassVar[DiagonallyImplicitTableau] = _TABLEAU
     order: ClassVar[int] = 4
@@ -88,8 +127,8 @@ class _Additive(KenCarp4):
             return {}
         if problem.mass_matrix is not None:
             msg = (
-                "`KenCarp4` solves an `sj.Split` without a mass matrix only; got `mass_matrix`. Pass the sum of the parts "
-                "as a plain function, all of which is then solved implicitly."
+                "`KenCarp4` solves an `sj.Split` without a mass matrix only; got `mass_matrix`. Pass the sum of the "
+                "parts as a plain function, all of which is then solved implicitly."
             )
             raise ValueError(msg)
         point = problem.y0, problem.t0, problem.t1, problem.args

@@ -1,13 +1,15 @@
 """Coefficients of the three-stage Radau IIA method, and the real form in which its stages fall apart.
 
 The collocation polynomial `p` with `p(0) = 0` and values `z_i` at the nodes has the slopes `p'(c_i) = (A^-1 z)_i`. An
-eigenvector of A^-1 holds the node values of a `p` with `p' - lambda p = const N`, N the polynomial of the nodes, so it is
-`v(c) = sum_(k=1..3) N^(k)(c) / lambda^k`: A^-1 has one real eigenvalue and a conjugate pair.
+eigenvector of A^-1 holds the node values of a `p` with `p' - lambda p = const N`, N the polynomial of the nodes, so it
+is `v(c) = sum_(k=1..3) N^(k)(c) / lambda^k`: A^-1 has one real eigenvalue and a conjugate pair.
 
 References
 ----------
 Hairer & Wanner, Solving Ordinary Differential Equations II (1996), IV.5 and IV.8.
 """
+
+from typing import Any
 
 import numpy as np
 
@@ -40,10 +42,10 @@ def _rows(matrix: np.ndarray) -> tuple[tuple[float, ...], ...]:
     return tuple(tuple(float(entry) for entry in row) for row in matrix)
 
 
-def _eigenvector(eigenvalue: complex) -> np.ndarray:
+def _eigenvector(eigenvalue: complex) -> Any:
     """Of A^-1, with one as its last entry."""
     derivatives = [np.polynomial.Polynomial.fromroots(NODES).deriv(k) for k in (1, 2, 3)]
-    values = sum(p(np.array(NODES)) / eigenvalue**k for k, p in enumerate(derivatives, 1))
+    values = np.sum([p(np.array(NODES)) / eigenvalue**k for k, p in enumerate(derivatives, 1)], axis=0)
     return values / values[-1]
 
 
@@ -66,12 +68,12 @@ ERROR = (float(-(13 + 7 * _ROOT) / 3), float((-13 + 7 * _ROOT) / 3), -1 / 3)
 """Weights of the stages in the error estimate `(r/h M - J)^-1 (f(t, y) + M sum_i e_i z_i / h)`."""
 
 
-def interpolation_weights(s: object) -> tuple:
+def interpolation_weights(s: Any) -> tuple:
     """The values at `s` of the polynomials that are one at one node and zero at the others and at 0."""
     points = (0.0, *NODES)
     weights = []
     for i in range(1, 4):
         others = [p for j, p in enumerate(points) if j != i]
         scale = 1.0 / float(np.prod([points[i] - p for p in others]))
-        weights.append(scale * (s - others[0]) * (s - others[1]) * (s - others[2]))  # pyright: ignore[reportOperatorIssue]
+        weights.append(scale * (s - others[0]) * (s - others[1]) * (s - others[2]))
     return tuple(weights)

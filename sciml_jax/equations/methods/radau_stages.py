@@ -1,8 +1,8 @@
 """The three coupled stages of a Radau IIA step, `M sum_j (A^-1)_ij z_j / h = f(t_i, y + z_i)`.
 
 With one Jacobian for all stages the linear systems of Newton's method fall apart into a real one of n unknowns and a
-complex one of n unknowns. Derivatives are those of the stages themselves, each with its own Jacobian: one real system of
-3n unknowns.
+complex one of n unknowns. Derivatives are those of the stages themselves, each with its own Jacobian: one real system
+of 3n unknowns.
 """
 
 import functools
@@ -31,6 +31,9 @@ MAX_ITERATIONS = 10
 MAX_WRITTEN_OUT = 9
 """Unknowns up to which the system of all stages is written out: as long as a system of so many components."""
 
+ACCURACY = 0.01
+"""Bound on the error that the iteration leaves, in units of the tolerance."""
+
 
 def solve_stages(
     system: Any, ta: Any, tb: Any, y: tuple, guess: tuple, kept: Any, orders: tuple | None
@@ -46,7 +49,7 @@ def solve_stages(
     guess
         Where the iteration starts: the three stages one after another, a tuple three times as long as `y`.
     kept
-        The Jacobian, its factors for the real and the complex shift over h, and the rate of convergence; see `radau.py`.
+        The Jacobian, its factors for the real and the complex shift over h, and the rate of convergence.
     orders
         For every leaf by what its corrections are multiplied before they are measured, or None.
 
@@ -104,13 +107,13 @@ def _find(system, ta, tb, y, guess, kept, orders):
         return sum((linear_combination(None, None, row, modes) for row in FROM_MODES), ()), 0.0
 
     def norm(values, z):
-        sizes = [
-            system.norm(scaled(stage(values, i), orders), y, added(y, stage(z, i))) for i in STAGES
-        ]
+        sizes = [system.norm(scaled(stage(values, i), orders), y, added(y, stage(z, i))) for i in STAGES]
         return jnp.sqrt(sum(size * size for size in sizes) / 3)
 
     operands = ta, tb, y, kept, orders
-    return simplified_newton(system, iterate, guess, kept.rate, operands, norm=norm, state=y * 3, iterations=MAX_ITERATIONS)
+    return simplified_newton(
+        system, iterate, guess, kept.rate, operands, ACCURACY, norm=norm, state=y * 3, iterations=MAX_ITERATIONS
+    )
 
 
 def _solver(system, z, ta, tb, y, *_):
@@ -179,7 +182,9 @@ def _stage_structure(form: SparseForm) -> tuple:
     blocks = [(i, j) for i in STAGES for j in STAGES]
     shape = (3 * size, 3 * size)
     rows = np.concatenate([form.pattern.rows + i * size for i in STAGES] + [mass_rows + i * size for i, _ in blocks])
-    columns = np.concatenate([form.pattern.cols + i * size for i in STAGES] + [mass_columns + j * size for _, j in blocks])
+    columns = np.concatenate(
+        [form.pattern.cols + i * size for i in STAGES] + [mass_columns + j * size for _, j in blocks]
+    )
     whole = SparsityPattern(rows, columns, shape)
     keys = whole.rows.astype(np.int64) * shape[1] + whole.cols
     slots = np.searchsorted(keys, rows.astype(np.int64) * shape[1] + columns)

@@ -127,8 +127,8 @@ def method_stability(method: Any) -> MultistepStability | None:
     if isinstance(method, VCABM):
         return MultistepStability(_predicted_and_corrected(method.max_order + 1), f"VCABM({method.max_order})")
     if isinstance(method, BDF):
-        alpha = _backward_differences(method.max_order, KAPPA[method.max_order - 1]).tolist()
-        return multistep_stability(alpha, np.eye(len(alpha))[-1].tolist(), f"BDF({method.max_order})")
+        alpha = _backward_differences(method.order, KAPPA[method.order - 1]).tolist()
+        return multistep_stability(alpha, np.eye(len(alpha))[-1].tolist(), f"BDF({method.order})")
     return None
 
 
