@@ -23,6 +23,7 @@ from .equations import KLU as KLU
 from .equations import RK4 as RK4
 from .equations import RKC as RKC
 from .equations import SSPRK33 as SSPRK33
+from .equations import TRBDF2 as TRBDF2
 from .equations import VCABM as VCABM
 from .equations import AbstractAdjoint as AbstractAdjoint
 from .equations import AbstractLinearSolver as AbstractLinearSolver
@@ -48,6 +49,7 @@ from .equations import ImplicitAdjoint as ImplicitAdjoint
 from .equations import ImplicitDAEProblem as ImplicitDAEProblem
 from .equations import Interpolating as Interpolating
 from .equations import KahanLi8 as KahanLi8
+from .equations import KenCarp4 as KenCarp4
 from .equations import Linear as Linear
 from .equations import Midpoint as Midpoint
 from .equations import MultipleShooting as MultipleShooting

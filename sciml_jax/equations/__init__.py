@@ -50,6 +50,7 @@ from .methods import (
 from .methods import (
     SSPRK33 as SSPRK33,
 )
+from .methods import TRBDF2 as TRBDF2
 from .methods import (
     VCABM as VCABM,
 )
@@ -80,6 +81,7 @@ from .methods import (
 from .methods import (
     KahanLi8 as KahanLi8,
 )
+from .methods import KenCarp4 as KenCarp4
 from .methods import (
     Midpoint as Midpoint,
 )

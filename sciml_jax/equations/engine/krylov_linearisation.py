@@ -98,7 +98,8 @@ class KrylovLinearisation(NamedTuple):
         def transposed(product, vector):
             turned = None
             if approximate is not None:
-                turned = lambda v: jax.linear_transpose(approximate, vector)(v)[0]
+                function: Any = approximate
+                turned = lambda v: jax.linear_transpose(function, vector)(v)[0]
             return self._iterate(product, turned, vector, rtol, 0.0, None)[0]
 
         def solve(rhs):

@@ -28,6 +28,7 @@ from .etdrk4 import ETDRK4 as ETDRK4
 from .euler import Euler as Euler
 from .heun import Heun as Heun
 from .kahan_li8 import KahanLi8 as KahanLi8
+from .kencarp4 import KenCarp4 as KenCarp4
 from .midpoint import Midpoint as Midpoint
 from .one_step import AbstractOneStepMethod as AbstractOneStepMethod
 from .ralston import Ralston as Ralston
@@ -39,6 +40,7 @@ from .rosenbrock23 import Rosenbrock23 as Rosenbrock23
 from .ssprk33 import SSPRK33 as SSPRK33
 from .strang import Strang as Strang
 from .symplectic_euler import SymplecticEuler as SymplecticEuler
+from .trbdf2 import TRBDF2 as TRBDF2
 from .tsit5 import Tsit5 as Tsit5
 from .vcabm import VCABM as VCABM
 from .velocity_verlet import VelocityVerlet as VelocityVerlet
