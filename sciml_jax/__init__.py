@@ -57,6 +57,7 @@ from .equations import NewtonRaphson as NewtonRaphson
 from .equations import ODEProblem as ODEProblem
 from .equations import PIDController as PIDController
 from .equations import PseudoTransient as PseudoTransient
+from .equations import RadauIIA5 as RadauIIA5
 from .equations import Ralston as Ralston
 from .equations import Replay as Replay
 from .equations import Rodas4 as Rodas4

@@ -85,6 +85,7 @@ from .methods import KenCarp4 as KenCarp4
 from .methods import (
     Midpoint as Midpoint,
 )
+from .methods import RadauIIA5 as RadauIIA5
 from .methods import (
     Ralston as Ralston,
 )

@@ -63,6 +63,7 @@ METHODS = (
     Listed("BDF2", sj.BDF(order=2), 2, 2, is_implicit=True, has_error_estimate=True),
     Listed("TRBDF2", sj.TRBDF2(), 2, 2, is_implicit=True, has_error_estimate=True),
     Listed("KenCarp4", sj.KenCarp4(), 4, 4, is_implicit=True, has_error_estimate=True, is_representative=True),
+    Listed("RadauIIA5", sj.RadauIIA5(), 5, 4, is_implicit=True, has_error_estimate=True, is_representative=True),
     Listed("Rosenbrock23", sj.Rosenbrock23(), 2, 2, is_implicit=True, has_error_estimate=True),
     Listed("Rodas4", sj.Rodas4(), 4, 4, is_implicit=True, has_error_estimate=True),
     Listed("Rodas5P", sj.Rodas5P(), 5, 5, is_implicit=True, has_error_estimate=True, is_representative=True),

@@ -31,6 +31,7 @@ from .kahan_li8 import KahanLi8 as KahanLi8
 from .kencarp4 import KenCarp4 as KenCarp4
 from .midpoint import Midpoint as Midpoint
 from .one_step import AbstractOneStepMethod as AbstractOneStepMethod
+from .radau import RadauIIA5 as RadauIIA5
 from .ralston import Ralston as Ralston
 from .rk4 import RK4 as RK4
 from .rkc import RKC as RKC
