@@ -73,7 +73,7 @@ def compiled_field(sundials: Library, field: Callable, size: int, num_parameters
 
     @numba.cfunc(types.int32(types.float64, types.voidptr, types.voidptr, types.voidptr))
     def rhs(t, y, ydot, data):
-        p = numba.carray(data, num_parameters, types.float64)
+        p = numba.carray(data, num_parameters, np.float64)
         inner(t, numba.carray(get(y), size), numba.carray(get(ydot), size), p)
         return 0
 
@@ -88,7 +88,7 @@ def compiled_preconditioner(sundials: Library, approximate: Callable, size: int,
 
     @numba.cfunc(signature)
     def solve(t, y, fy, r, z, gamma, delta, side, data):
-        p = numba.carray(data, num_parameters, types.float64)
+        p = numba.carray(data, num_parameters, np.float64)
         inner(gamma, numba.carray(get(r), size), numba.carray(get(z), size), p)
         return 0
 

@@ -1,13 +1,14 @@
 """The 2-D Brusselator, 2 x N x N unknowns, to t = 11.5 at rtol = atol = 1e-5: us, SciPy's BDF, CVODE with Krylov.
 
-Ours: `BDF` with GMRES and the diffusion (by Fourier or by lines) as preconditioner, and with a direct solve. SciPy's BDF
-gets the same sparsity pattern and a right-hand side that numba has compiled; CVODE is compiled throughout (see _cvode.py)
-and runs GMRES without a preconditioner and with ours, compiled too. All stop at the jump of the forcing, t = 1.1. SciPy
-and the direct solve end at N = 64.
+Ours: `BDF` with GMRES and the diffusion (by Fourier or by lines) as preconditioner, and with a direct solve. SciPy's
+BDF gets the same sparsity pattern and a right-hand side that numba has compiled; CVODE is compiled throughout (see
+_cvode.py) and runs GMRES without a preconditioner and with ours, compiled too. All stop at the jump of the forcing, t
+= 1.1. SciPy and the direct solve end at N = 64.
 
-Errors at the end are relative to the largest component, against our BDF at rtol 1e-9, whose deviation from CVODE at 1e-9
-is kept as well. Every code also runs at rtol 1e-4 and 1e-6, so that seconds are read off at our error at 1e-5. The row
-"growth" measures nothing: it is the exponent of our time in the number of unknowns, from the rows that are kept.
+Errors at the end are relative to the largest component, against our BDF at rtol 1e-9, whose deviation from CVODE at
+1e-9 is kept as well. Every code also runs at rtol 1e-4 and 1e-6, so that seconds are read off at our error at 1e-5.
+The row "growth" measures nothing: it is the exponent of our time in the number of unknowns, from the rows that are
+kept.
 """
 
 import functools

@@ -1,10 +1,10 @@
 """2,000 parameter sets of each stiff problem: us against Diffrax `vmap(Kvaerno5)` and LSODA one after another.
 
-The rates of Robertson, HIRES, the Oregonator and pollution are spread by 10 % (log-normal), mu of van der Pol evenly from
-500 to 1,500; times to the end as in stiff_solves.py. All on one CPU device; LSODA is compiled, its loop over the sets too,
-on one thread. Peers run at the tolerance at which their median error over a sample, against LSODA at rtol 1e-12, is that
-of ours at rtol 1e-6. Kvaerno5 takes minutes, so it runs over a subset (its size is kept beside the figures) and its time
-is scaled to all sets: in its favour, because a larger batch waits for a slower slowest member.
+The rates of Robertson, HIRES, the Oregonator and pollution are spread by 10 % (log-normal), mu of van der Pol evenly
+from 500 to 1,500; times to the end as in stiff_solves.py. All on one CPU device; LSODA is compiled, its loop over the
+sets too, on one thread. Peers run at the tolerance at which their median error over a sample, against LSODA at rtol
+1e-12, is that of ours at rtol 1e-6. Kvaerno5 takes minutes, so it runs over a subset (its size is kept beside the
+figures) and its time is scaled to all sets: in its favour, because a larger batch waits for a slower slowest member.
 """
 
 import functools

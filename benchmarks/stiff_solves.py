@@ -1,10 +1,10 @@
 """One stiff solve to its end: us against Diffrax Kvaerno5, LSODA (numbalsoda) and CVODE, at equal achieved error.
 
-Robertson to 1e5, HIRES, Oregonator, van der Pol with mu = 1000, pollution, from the zoo with its reference values. Every
-method runs at half-decade tolerances, all in turn in every round; ratios are read off the curves at the error that our
-Rodas5P typically reaches at rtol 1e-4, 1e-6 and 1e-8 (see _curves.py). An error is the largest `|e| / (|reference| +
-atol/rtol)` of a component. Right-hand sides of LSODA and CVODE are compiled by numba, and no Python runs inside their
-solves; their Jacobians are difference quotients. "best" is a peer against our best method there.
+Robertson to 1e5, HIRES, Oregonator, van der Pol with mu = 1000, pollution, from the zoo with its reference values.
+Every method runs at half-decade tolerances, all in turn in every round; ratios are read off the curves at the error
+that our Rodas5P typically reaches at rtol 1e-4, 1e-6 and 1e-8 (see _curves.py). An error is the largest `|e| /
+(|reference| + atol/rtol)` of a component. Right-hand sides of LSODA and CVODE are compiled by numba, and no Python
+runs inside their solves; their Jacobians are difference quotients. "best" is a peer against our best method there.
 """
 
 import functools

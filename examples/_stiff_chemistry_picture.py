@@ -1,4 +1,4 @@
-"""The picture of the stiff chemistry example: ozone over the hour, what it depends on, the Brusselator in space and time."""
+"""The picture of the stiff chemistry example: ozone, what it depends on, the Brusselator in space and time."""
 
 import matplotlib
 
@@ -51,8 +51,8 @@ def subtitle(report):
     slowest, fastest = (pick(rows, key=lambda row: rows[row]["seconds"]) for pick in (max, min))
     counts = rows["coloured Jacobian"]
     return (
-        f"Brusselator, {report['unknowns']} unknowns: {counts['num_steps']} steps with {counts['num_jacobian']} Jacobians "
-        f"({counts['num_jvp'] // counts['num_jacobian']} products each) and {counts['num_factorisation']} factorisations. "
+        f"Brusselator, {report['unknowns']} unknowns: {counts['num_steps']} steps, {counts['num_jacobian']} Jacobians "
+        f"of {counts['num_jvp'] // counts['num_jacobian']} products, {counts['num_factorisation']} factorisations. "
         f"Times: {seconds(rows, slowest)}, {seconds(rows, fastest)}"
     )
 

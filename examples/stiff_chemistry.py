@@ -17,7 +17,7 @@ import platform
 import statistics
 import time
 
-# Factorisations here work on blocks of some 60 to 250 unknowns: with threads they are slower, on a busy machine 20 times.
+# Factorisations here work on blocks of 60 to 250 unknowns: threads make them slower, on a busy machine 20 times.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import equinox as eqx  # noqa: E402
