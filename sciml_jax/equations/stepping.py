@@ -12,9 +12,10 @@ from ..core.checks import check_instance
 from ..core.status import SolveError, Status
 from ..core.tree import is_concrete
 from .engine.advance import Place, advance, begin, change_state, evaluate_inside
+from .engine.capabilities import check_capabilities, checked_controller
 from .engine.operands import Operands, Settings
 from .engine.plan import Plan
-from .engine.run import call_compiled, check_capabilities, checked_controller, prepare
+from .engine.run import call_compiled, prepare
 from .engine.whole import take_apart
 from .methods.one_step import AbstractOneStepMethod
 from .options import check_options

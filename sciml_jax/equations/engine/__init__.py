@@ -2,13 +2,14 @@
 
 Data flows downwards:
 
-- `run`: from a problem and options to a `Solution` (checks, compilation, failure on the host).
+- `run`: from a problem and options to a `Solution` (checks, compilation, failure on the host). `capabilities`: what is
+  refused. `inputs`: options as arrays.
 - `system`, `bound_system`, `layout`: the user's functions on tuples of arrays, with every operand explicit; `traced`:
   how they are traced; `returned`: what they must return.
 - `linear_form`: how a Jacobian is held; `linearisation`, `sparse_linearisation`, `krylov_linearisation`: linear systems
   in each form. `residual`: fully implicit equations. `algebraic`: whether a start is consistent. `flat`: one vector.
 - `operands`, `plan`: what goes in; what is fixed when tracing.
-- `forward`: the stepping loop; `initial_step`, `norms`, `saving` serve it.
+- `forward`: the stepping loop; `judge`, `initial_step`, `norms`, `saving`, `stiff_end` serve it.
 - `record`: the loop with a record of accepted steps, for one lane and for a batch.
 - `replay`, `replay_row`: derivatives along the record; `unrolled`: the same as one scan, for higher orders.
 - `differentiable`: ties them into one function with a derivative rule.

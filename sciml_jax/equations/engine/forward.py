@@ -10,13 +10,13 @@ from jax import lax
 from ...core.status import Status
 from ...numerics.loops import vary_like
 from ...numerics.search import count_passed
-from ..controllers.pid import log_norm
 from .algebraic import mass_reduction
 from .initial_step import initial_step
-from .norms import error_norm
+from .judge import judge
 from .operands import Operands, Settings, is_stop
 from .residual import is_inconsistent
 from .saving import save_step, write
+from .stiff_end import is_stiff
 
 RUNNING = -1
 """Status of an integration that goes on."""
@@ -145,7 +145,7 @@ def attempt(plan: Any, operands: Operands, settings: Settings, state: State) -> 
     if plan.method.carries_scratch:
         inside = inside.with_scratch(state.scratch)
     step = plan.method.step(inside, ta, tb, state.y, carried)
-    accepted, next_h, log_error, status = _judge(plan, operands, settings, state, step, ta, tb, lands)
+    accepted, next_h, log_error, status = judge(plan, operands, settings, state, step, ta, tb, lands)
     row = Row(ta, tb, state.y, carried if plan.has_memory else None)
 
     done = accepted & lands & is_end
@@ -184,7 +184,7 @@ def finish(plan: Any, operands: Operands, settings: Settings, state: State) -> S
     ran_out = state.status == RUNNING
     status = jnp.where(ran_out, jnp.int32(Status.MAX_STEPS), state.status)
     if plan.detects_stiffness:
-        stiff = _is_stiff(plan, operands, settings, state)
+        stiff = is_stiff(plan, operands, settings, state)
         status = jnp.where(ran_out & stiff, jnp.int32(Status.STIFF), status)
     return state._replace(status=status)
 
@@ -202,79 +202,5 @@ def _next_stop(operands, state):
     return jnp.where(is_end, operands.t1, stop), is_end
 
 
-def _judge(plan, operands, settings, state, step, ta, tb, lands):
-    """Whether the step is accepted, the next size, the logarithm of the error norm, and the status."""
-    healthy = jnp.array(True)
-    if plan.controller_is_adaptive:
-        controller = settings.controller
-        order = (
-            plan.method.error_order
-            if step.error_order is None
-            else lax.stop_gradient(step.error_order).astype(jnp.float32)
-        )
-        squared = lax.stop_gradient(error_norm(step.error, state.y, step.y1, settings.rtol, settings.atol))
-        # One value for all who ask: computed twice, in fusions that round differently, a tie would be judged both ways.
-        squared = lax.optimization_barrier(squared)
-        accepted = squared <= 1.0
-        healthy = jnp.isfinite(squared)
-        if step.unsolved is not None:
-            accepted = accepted & ~step.unsolved
-        log_error = log_norm(squared)
-        factor = controller.factor(log_error, state.previous, state.before_previous, accepted, order).astype(
-            state.h.dtype
-        )
-        if step.factor is not None:
-            own = lax.stop_gradient(step.factor).astype(factor.dtype)
-            factor = jnp.where(jnp.isnan(own), factor, own)
-        factor = jnp.where(healthy, factor, controller.factormin)
-        # The size actually tried, where it was shortened to land on a target, says nothing about growth.
-        tried = lax.stop_gradient(jnp.abs(tb - ta))
-        shortened = accepted & lands
-        if step.factor is not None:
-            # A method that keeps its size keeps it to the last digit.
-            tried = jnp.where(factor == 1.0, state.h, tried)
-        next_h = jnp.where(shortened, jnp.maximum(state.h, tried * factor), tried * factor)
-        next_h = jnp.minimum(jnp.where(accepted, jnp.maximum(next_h, settings.dtmin), next_h), settings.dtmax)
-    else:
-        for leaf in step.y1:
-            healthy = healthy & jnp.all(jnp.isfinite(leaf))
-        if step.unsolved is not None:
-            healthy = healthy & ~step.unsolved
-        accepted, next_h, log_error = healthy, state.h, state.previous
-    # Only a rejected step can fail: either it cannot shrink any more, or (fixed steps) it may not.
-    span = lax.stop_gradient(jnp.abs(operands.t1 - operands.t0))
-    resolution = 4 * jnp.finfo(next_h.dtype).eps * jnp.abs(lax.stop_gradient(ta))
-    smallest = jnp.maximum(resolution, 1e-30 * span)
-    exhausted = ~accepted
-    if plan.controller_is_adaptive:
-        exhausted = ~accepted & ((next_h <= smallest) | (next_h < settings.dtmin))
-    failure = jnp.where(healthy, jnp.int32(Status.STEP_TOO_SMALL), jnp.int32(Status.NON_FINITE))
-    if step.unsolved is not None:
-        failure = jnp.where(step.unsolved, jnp.int32(Status.SINGULAR), failure)
-    return accepted, next_h, log_error, jnp.where(exhausted, failure, state.status)
-
-
 def _added(total: tuple, work: Any) -> tuple:
     return tuple(a + jnp.asarray(b, a.dtype) for a, b in zip(total, work, strict=True))
-
-
-def _is_stiff(plan, operands, settings, state):
-    """Whether stability limits the step: `h |lambda|` at the end, lambda from a difference along one direction.
-
-    Where stability limits an explicit method, its error estimate points along the fast direction and `h |lambda|` sits
-    at the edge of the stability region (about 3); where accuracy limits it, `h |lambda|` is well below. A difference,
-    because the vector field need not have a forward derivative.
-    """
-    system = plan.bind(operands.theta, settings)
-    tb = state.t + jnp.sign(operands.t1 - operands.t0) * state.h
-    error = plan.method.step(system, state.t, tb, state.y, state.carried).error
-    eps = jnp.sqrt(jnp.finfo(state.y[0].dtype).eps)
-    shift = eps * jnp.maximum(_size(state.y), jnp.finfo(state.y[0].dtype).tiny) / _size(error)
-    moved = tuple(y + (shift * e).astype(y.dtype) for y, e in zip(state.y, error, strict=True))
-    slopes = system.vector_field(state.t, state.y), system.vector_field(state.t, moved)
-    changes = [tuple(b - a for a, b in zip(*pair, strict=True)) for pair in (slopes, (state.y, moved))]
-    return state.h * _size(changes[0]) / _size(changes[1]) > 1.5
-
-
-def _size(leaves):
-    return jnp.sqrt(sum(jnp.sum(jnp.abs(leaf) ** 2) for leaf in leaves))

@@ -11,18 +11,16 @@ from jax import lax
 from ...core.callables import captured_values, closes_over_tracer
 from ...core.checks import check_instance
 from ...core.status import Status
-from ...core.tree import Static, combine, is_concrete, partition
+from ...core.tree import Static, combine, partition
 from ...numerics.loops import vary_like
 from ...numerics.one_kernel import one_kernel
-from ...numerics.tabulated import interpolants
 from ..adjoints import AbstractAdjoint, default_adjoint
-from ..controllers import FixedStep, PIDController
-from ..controllers.pid import as_classic
 from ..mass_matrix import as_mass_matrix
-from ..options import SMALLEST_RTOL, check_options, default_tolerances, pull_in_save_times, raise_on_failure, time_dtype
+from ..options import check_options, pull_in_save_times, raise_on_failure
 from ..saveat import as_saveat
 from ..solution import DenseOutput, Solution, Stats
-from ..sparsity import check_sparsity
+from .capabilities import check_adjoint, check_capabilities, checked_controller, verify_sparsity
+from .inputs import step_sizes, stops, times, tolerances
 from .operands import Operands, Settings
 from .plan import Plan
 from .system import System
@@ -94,10 +92,10 @@ def prepare(config: Static, dynamic: Any) -> tuple[Plan, Operands, Settings, Any
     problem, saveat, controller, rtol, atol, dt0, *_ = combine(dynamic, static)
     if hasattr(problem, "at_consistent_start"):
         problem = problem.at_consistent_start()
-    t0, t1, save_ts = _times(problem, saveat)
+    t0, t1, save_ts = times(problem, saveat)
     method = method.for_problem(problem)
     system = System(problem, saveat.fn, t0, method)
-    tstops, bad_stops = _stops(problem, controller, t0, t1)
+    tstops, bad_stops = stops(problem, controller, t0, t1)
     plan = Plan(
         method,
         system,
@@ -111,8 +109,8 @@ def prepare(config: Static, dynamic: Any) -> tuple[Plan, Operands, Settings, Any
     )
     y0 = tuple(jax.tree_util.tree_leaves(problem.y0))
     save_ts, bad_times = pull_in_save_times(save_ts, t0, t1)
-    rtol, atol, bad_tolerance = _tolerances(rtol, atol, problem.y0, system.layout)
-    (first_step, dtmin, dtmax), bad_sizes = _step_sizes(controller, dt0, t0)
+    rtol, atol, bad_tolerance = tolerances(rtol, atol, problem.y0, system.layout)
+    (first_step, dtmin, dtmax), bad_sizes = step_sizes(controller, dt0, t0)
     bad = bad_times | bad_tolerance | bad_sizes | bad_stops
     theta, consts = system.release()
     operands = Operands(y0, t0, t1, theta, save_ts, tstops)
@@ -191,138 +189,6 @@ def _observed(plan, settings, operands, t, leaves):
 
 def _saved_leaves(plan, parts, lead=1):
     return tuple(jax.tree_util.tree_leaves(plan.system.saved_layout.merge(parts, lead=lead)))
-
-
-def checked_controller(method: Any, controller: Any, dt0: Any) -> Any:
-    """The controller, or the method's default; refuses what the method cannot do."""
-    if controller is None:
-        controller = FixedStep() if method.error_order is None else PIDController()
-    check_instance(controller, (PIDController, FixedStep), "controller", "sj.PIDController()")
-    name = type(method).__name__
-    if controller.is_adaptive and method.error_order is None:
-        msg = (
-            f"`{name}` has no error estimate, so its step cannot adapt; got a PIDController. "
-            "Pass `dt0` and `sj.FixedStep()`."
-        )
-        raise ValueError(msg)
-    if not controller.is_adaptive and dt0 is None:
-        msg = (
-            f"`dt0` is required with fixed steps (`{name}`); got None. Pass the size of a step, for example `dt0=0.01`."
-        )
-        raise ValueError(msg)
-    return as_classic(controller)
-
-
-def check_adjoint(problem: Any, adjoint: Any) -> None:
-    """Refuse equations that the adjoint has no differential equation for."""
-    is_explicit = problem.mass_matrix is None and getattr(problem, "residual", None) is None
-    if is_explicit or adjoint.differentiates_steps:
-        return
-    form = "a fully implicit equation" if problem.mass_matrix is None else "a mass matrix"
-    msg = (
-        f"`{type(adjoint).__name__}` integrates an equation of its own, made from `y' = f`; got {form}. Leave "
-        "`adjoint` out, or pass `sj.Replay()` or `sj.Checkpointed()`, which differentiate the steps themselves."
-    )
-    raise ValueError(msg)
-
-
-def verify_sparsity(problem: Any, method: Any) -> None:
-    """Compare the sparsity pattern with the vector field where the method's linear solver asks for it."""
-    solver = getattr(method, "linear_solver", None)
-    if problem.sparsity is None or not getattr(solver, "verify_sparsity", False):
-        return
-    if is_concrete((problem.y0, problem.t0, problem.args)):
-        check_sparsity(problem)
-
-
-def check_capabilities(problem: Any, method: Any) -> None:
-    """Refuse problems that the method does not solve."""
-    name = type(method).__name__
-    if problem.mass_matrix is not None and not method.solves_mass_matrix:
-        msg = (
-            f"`{name}` solves `y' = f` without a mass matrix; got `mass_matrix`. Choose a method that takes one, "
-            "such as `sj.Rodas5P()`, or multiply by the inverse of the matrix if it has one."
-        )
-        raise ValueError(msg)
-    leaves = jax.tree_util.tree_leaves(problem.y0)
-    if method.is_implicit and any(jnp.issubdtype(leaf.dtype, jnp.complexfloating) for leaf in leaves):
-        msg = (
-            f"`{name}` needs a real state, because its Jacobian is real; got a complex leaf. "
-            "Split it into real and imaginary parts."
-        )
-        raise ValueError(msg)
-
-
-def _times(problem, saveat):
-    dtype = time_dtype(problem)
-    t0, t1 = (jnp.asarray(t, dtype) for t in (problem.t0, problem.t1))
-    ts = jnp.zeros(0, dtype) if saveat.ts is None else saveat.ts.astype(dtype)
-    return t0, t1, ts
-
-
-def _tolerances(rtol, atol, y0, layout):
-    leaves, treedef = jax.tree_util.tree_flatten(y0)
-
-    def spread(value, which):
-        if value is None:
-            value = [default_tolerances(leaf)[which] for leaf in leaves]
-        elif jax.tree_util.treedef_is_leaf(jax.tree_util.tree_structure(value)):
-            value = [value] * len(leaves)
-        else:
-            value = jax.tree_util.tree_leaves(value)
-        reals = [jnp.asarray(v, jnp.finfo(leaf.dtype).dtype) for v, leaf in zip(value, leaves, strict=True)]
-        if layout.components:
-            reals = [jnp.broadcast_to(v, leaf.shape) for v, leaf in zip(reals, leaves, strict=True)]
-        return reals
-
-    bad = jnp.array(False)
-    pair = []
-    for value, which in ((rtol, 0), (atol, 1)):
-        reals = spread(value, which)
-        for real in reals:
-            bad = bad | ~jnp.all(real >= 0)
-        if which == 0:
-            # No step could ever meet a tolerance below the rounding of the state; zero leaves control to atol alone.
-            reals = [jnp.where(r > 0, jnp.maximum(r, SMALLEST_RTOL * jnp.finfo(r.dtype).eps), r) for r in reals]
-        else:
-            # An exactly zero error must not give 0/0 where atol and the state are zero; see `error_norm`.
-            reals = [jnp.where(r >= 0, jnp.maximum(r, jnp.finfo(r.dtype).tiny), r) for r in reals]
-        pair.append(layout.split(jax.tree_util.tree_unflatten(treedef, reals)))
-    return *pair, bad
-
-
-def _step_sizes(controller, dt0, t0):
-    """First, smallest and largest step size as arrays, and whether a given one is not positive."""
-    bad = jnp.array(False)
-    sizes = []
-    for value, default in (
-        (dt0, 0.0),
-        (getattr(controller, "dtmin", None), 0.0),
-        (getattr(controller, "dtmax", None), jnp.inf),
-    ):
-        if value is not None:
-            bad = bad | ~(jnp.asarray(value) > 0)
-        sizes.append(jnp.asarray(default if value is None else value, t0.dtype))
-    return sizes, bad
-
-
-def _stops(problem, controller, t0, t1):
-    """The times to step on, sorted along the integration, and whether any of them is not finite.
-
-    Those of the controller, and the knots of every interpolant that the problem holds.
-    """
-    given = [] if controller.tstops is None or controller.tstops.size == 0 else [controller.tstops]
-    knots = [held.knots for held in interpolants(problem.vector_field, problem.args) if held.tstops]
-    if not given and not knots:
-        return None, jnp.array(False)
-    stops = jnp.concatenate([jnp.asarray(times, t0.dtype) for times in (*given, *knots)])
-    if given or len(knots) > 1:
-        # The barrier keeps XLA from sorting a long constant table while compiling, which takes seconds.
-        stops = jnp.sort(lax.optimization_barrier(stops))
-        # Two that are equal move as one: the copy is put on t1, which is stepped on anyway, lest it be counted twice.
-        copies = jnp.concatenate([jnp.zeros(1, bool), stops[1:] == stops[:-1]])
-        stops = jnp.sort(jnp.where(copies, t1, stops))
-    return jnp.where(t1 < t0, stops[::-1], stops), ~jnp.all(jnp.isfinite(stops))
 
 
 def _arrays(tree):

@@ -13,7 +13,7 @@ Symplectic (separable second-order and Hamiltonian problems, fixed steps): `Symp
 Shared: `one_step` (the protocol), `explicit_runge_kutta` and `rosenbrock` (steps from a tableau),
 `continuous_extension` (dense output of high order), `chebyshev_coefficients` and `spectral_radius` (for `RKC`),
 `multistep`, `adams_fixed_order` and `adams_coefficients` (Adams methods on unequal steps),
-`implicit_stage` (Newton iterations with a kept factorisation), `operator_functions` (of a linear part),
+`implicit_stage` and `simplified_newton` (stages with a kept factorisation), `operator_functions` (of a linear part),
 `symplectic`, `leapfrog_composition`, `separable` and `slope_interpolation` (symplectic steps and their dense output).
 """
 

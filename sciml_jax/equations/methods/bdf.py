@@ -13,9 +13,10 @@ from ..problem import ODEProblem
 from .bdf_coefficients import ALPHA, ERROR, GAMMA, MAX_ORDER, pick
 from .bdf_differences import Differences, advanced, as_differences, rescaled
 from .bdf_selection import EQUAL, Attempt, decide, estimates
-from .implicit_stage import Solved, empty_scratch, handed_on, is_fresh, prepare, solve_stage
+from .implicit_stage import empty_scratch, handed_on, is_fresh, prepare, solve_stage
 from .one_step import AbstractOneStepMethod, Step
 from .rodas5p import Rodas5P
+from .simplified_newton import Solved
 from .start_slope import as_if_moved, start_slope
 
 ACCURACY = 0.02

@@ -11,8 +11,9 @@ from jax import lax
 
 from ...numerics.combine import linear_combination
 from ..linear_solvers import checked_linear_solver
-from .implicit_stage import Kept, Solved, empty_scratch, handed_on, is_fresh, prepare, solve_stage
+from .implicit_stage import Kept, empty_scratch, handed_on, is_fresh, prepare, solve_stage
 from .one_step import AbstractOneStepMethod, Step
+from .simplified_newton import Solved
 
 MAX_ITERATIONS = 10
 """Newton iterations of a stage: a failure costs the stages before it too."""

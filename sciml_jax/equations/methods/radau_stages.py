@@ -20,8 +20,8 @@ from ...numerics.sparsity import SparsityPattern
 from ..engine.flat import concatenate, split_like
 from ..engine.linearisation import ComponentLinearisation
 from ..engine.sparse_linearisation import SparseForm, SparseLinearisation
-from .implicit_stage import Solved, simplified_newton
 from .radau_coefficients import FROM_MODES, INVERSE, NODES, TO_MODES
+from .simplified_newton import Solved, simplified_newton
 
 STAGES = range(3)
 
