@@ -14,7 +14,7 @@ from jax import lax
 from ...numerics.combine import linear_combination
 from ..engine.residual import SlopeMatrix
 from .one_step import Work
-from .simplified_newton import ACCURACY, Solved, simplified_newton
+from .simplified_newton import ACCURACY, MAX_ITERATIONS, Solved, simplified_newton
 
 LARGEST_CHANGE = 0.25
 """Relative change of `scale` beyond which the matrix is factorised anew with the old Jacobian."""
