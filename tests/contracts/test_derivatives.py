@@ -145,9 +145,7 @@ def test_tolerances_have_no_derivative():
     """They choose the steps; the derivative holds the steps fixed."""
 
     def end(rtol):
-        problem = sj.ODEProblem(
-            modulated_hopf_field, flows.theta()["y0"], 0.1, 1.6, flows.theta()["args"]
-        )
+        problem = sj.ODEProblem(modulated_hopf_field, flows.theta()["y0"], 0.1, 1.6, flows.theta()["args"])
         return jnp.sum(sj.solve(problem, sj.Tsit5(), rtol=rtol, max_steps=64).y1)
 
     assert float(jax.grad(end)(1e-6)) == 0.0
