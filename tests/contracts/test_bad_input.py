@@ -77,7 +77,7 @@ CASES = {
     "problem a function, no method": (lambda: sj.solve(field), TypeError, "problem", "function", "ODEProblem"),
     "mass matrix": (
         solve(problem=problem(mass_matrix=jnp.eye(2))()),
-        ValueError, "mass matrix", "mass_matrix", "Multiply",
+        ValueError, "mass matrix", "mass_matrix", "Choose",
     ),
     "complex state, implicit method": (
         solve(sj.Rodas5P(), problem=problem(y0=jnp.ones(2) * 1j)()), ValueError, "real state", "complex", "Split",

@@ -108,7 +108,11 @@ class VariationalSystem:
 
 
 class BoundVariational:
-    """A variational system with its operands filled in."""
+    """A variational system with its operands filled in; of explicit equations only, `run` refuses others."""
+
+    has_algebraic_equations = False
+    is_fully_implicit = False
+    mass = None
 
     def __init__(self, system: Any, theta: tuple, fixed: tuple, directions: tuple):
         self._system, self._fixed = system, fixed

@@ -62,8 +62,10 @@ class Combined(AbstractReduction):
         noise = 100 * jnp.finfo(dtype).eps * product(jnp.abs(transform), terms)
         residual = jnp.where(is_algebraic & ~(jnp.abs(residual) <= noise), residual, 0.0)
         rows = jnp.where(is_algebraic[:, None], product(transform, jacobian), product(transform, self.matrix))
-        newton = row_reduce(rows / system.weights(y0).astype(dtype)[None, :])
-        correction = newton.solve(-residual)
+        # Ranks are those of the equations as they stand: with the variables in units of their tolerances, one whose
+        # tolerance is tiny would look as if it were absent.
+        newton = row_reduce(rows)
+        correction = newton.solve(-residual) * system.weights(y0).astype(dtype)
         is_singular = jnp.any(newton.is_dependent)
         is_large = ~(jnp.max(jnp.abs(correction)) <= LARGEST_CORRECTION)
         return StartCheck(is_singular, is_large & ~is_singular)

@@ -10,9 +10,11 @@ STIFF_ORDER = {"Rodas5P": 3.0}
 """What is left at `lambda = -1e6`, where it is known."""
 
 IMPLICIT = [m for m in METHODS if m.is_implicit and m.has_fixed_order]
+# The steps here are too few for a multistep method, whose start counts; its order has a law in tests/contracts.
+ONE_STEP = [m for m in IMPLICIT if not m.method.carries_memory]
 
 
-@representatives(IMPLICIT)
+@representatives(ONE_STEP)
 def test_order_without_stiffness_is_the_stated_one(listed):
     assert prothero_robinson.order(listed.method, -1.0) == pytest.approx(listed.order, abs=0.25)
 
