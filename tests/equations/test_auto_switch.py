@@ -37,7 +37,7 @@ def work(problem, method, rtol):
     return [int(number) for number in found]
 
 
-def steps_are_within_a_fifth(name, rtol):
+def assert_steps_are_within_a_fifth(name, rtol):
     """One that stays with the wrong method, or goes back and forth, takes several times as many."""
     problem = sj.zoo.all_problems()[name]().problem
     is_stiff = name in sj.zoo.with_tag("stiff")
@@ -51,14 +51,14 @@ def steps_are_within_a_fifth(name, rtol):
 
 @pytest.mark.parametrize(("name", "rtol"), [("lotka_volterra", 1e-3), ("robertson", 1e-6), ("robertson", 1e-9)])
 def test_the_steps_are_those_of_the_better_method(name, rtol):
-    steps_are_within_a_fifth(name, rtol)
+    assert_steps_are_within_a_fifth(name, rtol)
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("rtol", [1e-3, 1e-6, 1e-9])
 @pytest.mark.parametrize("name", NAMES)
 def test_the_steps_are_those_of_the_better_method_on_every_problem_of_the_zoo(name, rtol):
-    steps_are_within_a_fifth(name, rtol)
+    assert_steps_are_within_a_fifth(name, rtol)
 
 
 @pytest.mark.full
