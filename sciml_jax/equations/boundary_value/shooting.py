@@ -7,16 +7,14 @@ import equinox as eqx
 from ...core.checks import check_instance
 from ..methods.one_step import AbstractOneStepMethod
 from ..methods.tsit5 import Tsit5
-from ..solution import Solution, Stats
-from .common import AbstractBoundaryValueMethod, check_count, solve_boundary_value
-from .equations import Fixed, FlatEquations, Operands
+from .abstract_shooting import AbstractShooting
+from .common import check_count
+from .equations import FlatEquations
 from .flow import Flow
 from .matching import MatchingEquations
-from .problem import BVProblem
-from .saving import Saved
 
 
-class Shooting(AbstractBoundaryValueMethod):
+class Shooting(AbstractShooting):
     """Solve `g(y0, y1) = 0` and `y1 = Phi(y0)` for the states at both ends, where `Phi` integrates from `t0` to `t1`.
 
     Newton's method with damping; the derivative of `Phi` is that of the integration. Starts from the trajectory through
@@ -54,35 +52,7 @@ class Shooting(AbstractBoundaryValueMethod):
         """See `AbstractBoundaryValueMethod`."""
         return 1
 
-    def solve(
-        self,
-        problem: BVProblem,
-        *,
-        saveat: Any = None,
-        rtol: Any = None,
-        atol: Any = None,
-        dt0: Any = None,
-        max_steps: int = 4096,
-        adjoint: Any = None,
-        key: Any = None,
-        on_failure: str = "raise",
-    ) -> Solution:
-        """Solve a boundary value problem; see `sj.solve`. `dt0` and `max_steps` are those of the integrations."""
-        del key
-        return solve_boundary_value(problem, self, saveat, rtol, atol, adjoint, on_failure, dt0, max_steps)
-
     def discretise(self, equations: FlatEquations, max_steps: int) -> MatchingEquations:
         """See `AbstractBoundaryValueMethod`."""
         flow = Flow(self.method, equations, max_steps)
         return MatchingEquations(equations, flow, 1, self.max_iterations, from_start=True)
-
-    def read(
-        self, discretisation: Any, operands: Operands, fixed: Fixed, y: Any, outcome: Any, wanted: Saved
-    ) -> tuple[Any, Any, Any, Any]:
-        """See `AbstractBoundaryValueMethod`."""
-        del outcome
-        return discretisation.read(operands, fixed, y, wanted)
-
-    def stats(self, discretisation: Any, outcome: Any, t1: Any) -> Stats:
-        """See `AbstractBoundaryValueMethod`."""
-        return discretisation.stats(outcome, t1)
