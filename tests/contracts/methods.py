@@ -59,7 +59,7 @@ METHODS = (
     Listed("VCABM4", sj.VCABM(4), 4, 4, False, True, is_representative=True, has_fixed_order=False),
     Listed("AutoSwitch", sj.AutoSwitch(), 5, 5, is_implicit=False, has_error_estimate=True, is_representative=True),
     Listed("ETDRK4", sj.ETDRK4(), 4, 4, False, True, is_representative=True, stated=split),
-    Listed("Strang", sj.Strang(), 2, 2, False, True, stated=split),
+    Listed("Strang", sj.Strang(), 2, 2, False, True, is_representative=True, stated=split),
     Listed("BDF", sj.BDF(), 5, 5, is_implicit=True, has_error_estimate=True, is_representative=True),
     Listed("BDF2", sj.BDF(order=2), 2, 2, is_implicit=True, has_error_estimate=True),
     # Of the two diagonally implicit methods the one that compiles faster.
