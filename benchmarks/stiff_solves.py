@@ -40,7 +40,7 @@ def programs_of(stiff, quick: bool) -> tuple[dict, dict]:
 
 
 def error_of(stiff, call) -> float:
-    """The error of a solve; NaN where it gives up, as CVODE does at some tolerances, for that tolerance to be left out."""
+    """The error of a solve; NaN, and left out, where it gives up, as CVODE does at some tolerances."""
     try:
         return float(stiff.error(call()))
     except RuntimeError as failure:
