@@ -30,12 +30,28 @@ from .consistency import find_consistent as find_consistent
 from .controllers import FixedStep as FixedStep
 from .controllers import PIDController as PIDController
 from .dae import DAEProblem as DAEProblem
+from .events import AbstractEvent as AbstractEvent
+from .events import Event as Event
+from .events import PresetTimes as PresetTimes
+from .events import Triggers as Triggers
+from .events.manifold_projection import ManifoldProjection as ManifoldProjection
+from .events.periodic import Periodic as Periodic
+from .events.positivity import Positivity as Positivity
+from .events.saving import Saving as Saving
+from .events.step_limiter import StepLimiter as StepLimiter
+from .events.terminate_steady_state import TerminateSteadyState as TerminateSteadyState
 from .hamiltonian import HamiltonianProblem as HamiltonianProblem
 from .implicit_dae import ImplicitDAEProblem as ImplicitDAEProblem
+from .jumps import Gillespie as Gillespie
+from .jumps import IntegratedHazard as IntegratedHazard
+from .jumps import JumpProblem as JumpProblem
+from .jumps import TauLeaping as TauLeaping
 from .linear_solvers import GMRES as GMRES
 from .linear_solvers import KLU as KLU
 from .linear_solvers import AbstractLinearSolver as AbstractLinearSolver
 from .linear_solvers import Direct as Direct
+from .maps import Iterate as Iterate
+from .maps import MapProblem as MapProblem
 from .methods import (
     ABM as ABM,
 )
@@ -122,6 +138,18 @@ from .methods import (
 from .methods import (
     Yoshida6 as Yoshida6,
 )
+from .noise import DRI1 as DRI1
+from .noise import SOSRA as SOSRA
+from .noise import SOSRI as SOSRI
+from .noise import SRA1 as SRA1
+from .noise import SRA3 as SRA3
+from .noise import SRIW1 as SRIW1
+from .noise import BrownianPath as BrownianPath
+from .noise import EulerMaruyama as EulerMaruyama
+from .noise import ImplicitEulerMaruyama as ImplicitEulerMaruyama
+from .noise import Milstein as Milstein
+from .noise import SDEProblem as SDEProblem
+from .noise import StochasticHeun as StochasticHeun
 from .problem import ODEProblem as ODEProblem
 from .saveat import SaveAt as SaveAt
 from .second_order import SecondOrderProblem as SecondOrderProblem

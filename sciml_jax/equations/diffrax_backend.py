@@ -17,7 +17,11 @@ from ..core.method import AbstractMethod
 from ..core.status import Status
 from ..numerics.tabulated import interpolants
 from .controllers import FixedStep, PIDController
+from .diffrax_noise import spread_tolerance, stated, stepping, unraveled
 from .engine.returned import check_vector_field
+from .noise.method import ATOL, RTOL
+from .noise.problem import SDEProblem
+from .noise.times import without_time_derivatives
 from .options import check_options, default_tolerances, pull_in_save_times, raise_on_failure, time_dtype
 from .problem import ODEProblem
 from .saveat import as_saveat
@@ -30,7 +34,8 @@ class DiffraxMethod(AbstractMethod):
     Parameters
     ----------
     solver
-        An instance such as `diffrax.Kvaerno5()`, for ordinary differential equations with one term.
+        An instance such as `diffrax.Kvaerno5()`, for ordinary differential equations with one term, or one for
+        stochastic equations, such as `diffrax.SPaRK()`, which then runs on the path of `sj.BrownianPath`.
     """
 
     solver: diffrax.AbstractSolver
@@ -40,7 +45,7 @@ class DiffraxMethod(AbstractMethod):
         """How messages call it."""
         return f"diffrax.{type(self.solver).__name__}"
 
-    problem_types: ClassVar = (ODEProblem,)
+    problem_types: ClassVar = (ODEProblem, SDEProblem)
 
     def solve(
         self,
@@ -57,8 +62,11 @@ class DiffraxMethod(AbstractMethod):
         on_failure: str = "raise",
     ) -> Solution:
         """Solve with `diffrax.diffeqsolve`; `adjoint` is a Diffrax adjoint, None its default."""
-        del key
         saveat = as_saveat(saveat)
+        if isinstance(problem, SDEProblem):
+            options = rtol, atol, dt0, max_steps, controller
+            return self._solve_stochastic(problem, saveat, options, adjoint, key, on_failure)
+        del key
         check_options(problem, saveat, rtol, atol, dt0, max_steps, controller, on_failure)
         _check_supported(self.solver, problem, adjoint)
         dtype = time_dtype(problem)
@@ -81,11 +89,53 @@ class DiffraxMethod(AbstractMethod):
             problem.args,
             saveat=_saveat(saveat, ts),
             stepsize_controller=_controller(self.solver, controller, dt0, rtol, atol, problem),
-            max_steps=max_steps,
+            max_steps=None if max_steps is None else int(max_steps),
             throw=False,
             **({} if adjoint is None else {"adjoint": adjoint}),
         )
         result = _solution(solution, saveat, bad)
+        if on_failure == "raise":
+            raise_on_failure(result)
+        return result
+
+
+    def _solve_stochastic(
+        self, problem: SDEProblem, saveat: Any, options: tuple, adjoint: Any, key: Any, on_failure: str
+    ) -> Solution:
+        """The same for a stochastic problem: on the flat state, with steps that end on the save times."""
+        rtol, atol, dt0, max_steps, controller = options
+        check_options(problem, saveat, rtol, atol, dt0, max_steps, controller, on_failure)
+        _check_adjoint(adjoint)
+        problem, saveat = without_time_derivatives(problem, saveat)
+        known = stated(problem, self.solver, key)
+        dtype = time_dtype(problem)
+        t0, t1 = jnp.asarray(problem.t0, dtype), jnp.asarray(problem.t1, dtype)
+        ts, bad = None, t1 <= t0
+        if saveat.ts is not None:
+            ts, bad_times = pull_in_save_times(saveat.ts.astype(dtype), t0, t1)
+            ts, bad = jnp.sort(ts), bad | bad_times
+        controller, dt0 = stepping(problem, self.solver, controller, dt0, saveat.ts)
+        rtol, atol = (spread_tolerance(*pair, problem) for pair in ((rtol, RTOL), (atol, ATOL)))
+        fn = saveat.fn
+        if fn is not None:
+            given = fn
+            fn = lambda t, y, args: given(t, known.unravel(y), args)
+        flat = eqx.tree_at(lambda s: s.fn, saveat, fn, is_leaf=lambda leaf: leaf is None)
+        solution = diffrax.diffeqsolve(
+            known.terms,
+            self.solver,
+            t0,
+            t1,
+            dt0,
+            known.y0,
+            problem.args,
+            saveat=_saveat(flat, ts),
+            stepsize_controller=_controller(self.solver, controller, dt0, rtol, atol, problem),
+            max_steps=None if max_steps is None else int(max_steps),
+            throw=False,
+            **({} if adjoint is None else {"adjoint": adjoint}),
+        )
+        result = unraveled(_solution(solution, flat, bad), saveat.fn is not None, known.unravel)
         if on_failure == "raise":
             raise_on_failure(result)
         return result
@@ -112,6 +162,10 @@ def _check_supported(solver: Any, problem: Any, adjoint: Any) -> None:
     if problem.mass_matrix is not None:
         msg = f"Diffrax solvers have no mass matrix; got `mass_matrix` with `diffrax.{name}`. Use one of our methods."
         raise ValueError(msg)
+    _check_adjoint(adjoint)
+
+
+def _check_adjoint(adjoint: Any) -> None:
     if adjoint is not None:
         check_instance(adjoint, diffrax.AbstractAdjoint, "adjoint", "diffrax.DirectAdjoint()")
 

@@ -29,6 +29,14 @@ _TOLERANCES = {8: (1e-6, 1e-9), 4: (1e-4, 1e-6), 2: (1e-2, 1e-3)}
 """Default rtol and atol by the number of bytes of a real number of the state."""
 
 
+class DefaultSteps(int):
+    """A bound of the steps that the user did not give, so that a method may take another one."""
+
+
+DEFAULT_STEPS = DefaultSteps(4096)
+"""The bound of `sj.solve` where none is given."""
+
+
 def default_tolerances(y0: Any) -> tuple[float, float]:
     """Default rtol and atol for a state, by its least precise leaf."""
     sizes = [jnp.finfo(leaf.dtype).dtype.itemsize for leaf in jax.tree_util.tree_leaves(y0)]

@@ -96,6 +96,8 @@ class Solution(AbstractSolution):
     """Counts of the work done."""
     dense: Any = None
     """The interpolants, with `SaveAt(dense=True)`: an object with `evaluate(t)`."""
+    events: tuple = ()
+    """For each event a log `sj.Triggers` with `ts`, `ys` and `count`."""
 
     def __call__(self, t: Any) -> PyTree:
         """Evaluate the dense output at a time or an array of times."""

@@ -7,6 +7,7 @@ import diffrax
 from ..core.checks import check_instance
 from ..core.method import AbstractMethod
 from .diffrax_backend import DiffraxMethod
+from .options import DEFAULT_STEPS
 from .solution import Solution
 
 _DEFAULTS = {
@@ -14,7 +15,7 @@ _DEFAULTS = {
     "rtol": None,
     "atol": None,
     "dt0": None,
-    "max_steps": 4096,
+    "max_steps": DEFAULT_STEPS,
     "controller": None,
     "events": (),
     "adjoint": None,
@@ -32,7 +33,7 @@ def solve(
     rtol: Any = None,
     atol: Any = None,
     dt0: Any = None,
-    max_steps: int | None = 4096,
+    max_steps: int | None = DEFAULT_STEPS,
     controller: Any = None,
     events: Any = (),
     adjoint: Any = None,
@@ -58,8 +59,8 @@ def solve(
         Size of the first step (positive whatever the direction). None chooses it; methods without an error estimate and
         `sj.FixedStep()` need it.
     max_steps
-        Bound on the attempted steps; also the length of the record that derivatives need. None means no bound;
-        derivatives then go through `sj.Checkpointed()`.
+        Bound on the attempted steps, by default 4096 (methods for jumps: ten million); also the length of the record
+        that derivatives need. None means no bound; derivatives then go through `sj.Checkpointed()`.
     controller
         `sj.PIDController(...)` or `sj.FixedStep()`.
     events

@@ -18,6 +18,8 @@ from .engine.plan import Plan
 from .engine.run import call_compiled, prepare
 from .engine.whole import take_apart
 from .methods.one_step import AbstractOneStepMethod
+from .noise.method import AbstractNoiseMethod
+from .noise.times import without_time_derivatives
 from .options import check_options
 from .saveat import as_saveat
 from .solution import Stats
@@ -126,6 +128,7 @@ def init(
     atol: Any = None,
     dt0: Any = None,
     controller: Any = None,
+    key: Any = None,
     on_failure: str = "raise",
 ) -> SteppingState:
     """Begin an integration that `step` advances, one accepted step at a time.
@@ -138,6 +141,8 @@ def init(
         A one-step method such as `sj.Tsit5()` or `sj.Rodas5P()`; None takes the problem's default.
     rtol, atol, dt0, controller
         As in `sj.solve`, with the same defaults. The steps are those that `sj.solve` would take.
+    key
+        For problems with noise: an integer seed or a PRNG key.
     on_failure
         "raise": `step` raises `sj.SolveError` when it fails and its inputs are concrete. "status": never raise; look at
         `state.status`. There is no bound on the number of steps: count them.
@@ -177,6 +182,10 @@ def init(
         msg = f"`{method.name}` solves {names}; got {type(problem).__name__}. Choose a method for that problem."
         raise TypeError(msg)
     saveat = as_saveat(None)
+    if isinstance(method, AbstractNoiseMethod):
+        problem, _ = without_time_derivatives(method.on_path(problem, key), saveat)
+        chosen = method.with_defaults(problem, None, rtol, atol, controller, dt0)
+        rtol, atol, controller = chosen["rtol"], chosen["atol"], chosen["controller"]
     controller = checked_controller(method, controller, dt0)
     check_options(problem, saveat, rtol, atol, dt0, None, controller, on_failure)
     check_capabilities(problem, method)

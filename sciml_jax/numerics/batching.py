@@ -8,6 +8,8 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_batching import custom_vmap
 
+from .loops import vary_like
+
 
 def batch_native(single: Callable, lanes: Callable) -> Callable:
     """`single(*args)`, which under `vmap` becomes `lanes(size, axes, *args)`; nested `vmap`s become one batch.
@@ -96,3 +98,29 @@ def _blocked(leaf: Any, number: int, block: int) -> Any:
     if missing:
         leaf = jnp.concatenate([leaf, leaf[leaf.shape[0] - missing :]])
     return leaf.reshape(number, block, *leaf.shape[1:])
+
+
+def either(is_rare: Any, rare: Callable, common: Callable, *args: Any) -> Any:
+    """`rare(*args)` where `is_rare`, else `common(*args)`; only one of them is computed.
+
+    In a batch the rare one is computed when some lane asks for it, and then for all lanes. For use where nothing is
+    differentiated any more, as `batch_native`; the functions close over nothing traced.
+    """
+    # Inside shard_map both branches must vary alike.
+    one = lambda function: lambda args: vary_like(function(*args), args)
+
+    def branch(is_rare, args):
+        return lax.cond(is_rare, one(rare), one(common), args)
+
+    def lanes(size, axes, is_rare, args):
+        if axes[0] is None:
+            return jax.vmap(branch, axes, axis_size=size)(is_rare, args)
+        each = lambda function: jax.vmap(one(function), axes[1:], axis_size=size)
+
+        def both(args):
+            pick = lambda a, b: jnp.where(is_rare.reshape(-1, *(1 for _ in a.shape[1:])), a, b)
+            return jax.tree_util.tree_map(pick, each(rare)(args), each(common)(args))
+
+        return lax.cond(jnp.any(is_rare), both, each(common), args)
+
+    return batch_native(branch, lanes)(is_rare, args)

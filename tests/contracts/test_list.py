@@ -9,9 +9,10 @@ import sciml_jax as sj
 from sciml_jax.equations.methods import AbstractOneStepMethod
 
 from .methods import METHODS, every
+from .noise_methods import NOISY
 from .symplectic_methods import SYMPLECTIC
 
-ALL = (*METHODS, *SYMPLECTIC)
+ALL = (*METHODS, *SYMPLECTIC, *NOISY)
 
 
 def test_every_exported_one_step_method_is_listed():

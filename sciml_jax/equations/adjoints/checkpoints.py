@@ -12,9 +12,10 @@ import jax
 import jax.numpy as jnp
 
 from ...numerics.loops import vary_like, while_loop
+from ..engine.event_row import passed_step
 from ..engine.forward import Row, start
 from ..engine.loop import Lanes, One, empty_rows, is_running, step_lanes
-from ..engine.operands import Operands, Settings, is_stop
+from ..engine.operands import Operands, Settings
 from ..engine.replay import pulled_at_end, pulled_to_start, pushed_at_start, pushed_to_end
 from ..engine.replay_row import Outputs, pull_row, push_row
 from ..engine.saving import write
@@ -31,6 +32,8 @@ class Checkpoints(NamedTuple):
     """Rows in use."""
     marks: Any
     """The states (with their memory) at rows 0, stride, 2 stride, ..."""
+    events: Any = None
+    """What happens at the end of every row, in a solve with events."""
 
 
 def checkpoint(plan: Any, over: Any, stride: int, operands: Operands, settings: Settings) -> Checkpoints:
@@ -39,7 +42,7 @@ def checkpoint(plan: Any, over: Any, stride: int, operands: Operands, settings: 
     state = over.map(lambda o, s: start(plan, o, s), operands, settings)
     make = lambda length: vary_like(empty_rows(plan, length, state), operands, settings, state)
     rows, few = make(plan.max_steps), make(-(-plan.max_steps // stride))
-    times, marks = (rows.ta, rows.tb), (few.y, few.memory)
+    times, marks = (rows.ta, rows.tb, rows.events), (few.y, few.memory)
 
     def going(carry):
         count, state, _, _ = carry
@@ -53,12 +56,12 @@ def checkpoint(plan: Any, over: Any, stride: int, operands: Operands, settings: 
         slot, due = index // stride, index % stride == 0
         mark = lambda buffer, leaf: write(buffer, jnp.where(due, leaf, buffer[slot]), slot)
         marks = jax.tree_util.tree_map(mark, marks, (row.y, row.memory))
-        return count + 1, state, _write(times, (row.ta, row.tb), index), marks
+        return count + 1, state, _write(times, (row.ta, row.tb, row.events), index), marks
 
     loop = (jnp.int32(0), state, times, marks)
     count, state, times, marks = while_loop(going, body, loop, operands, settings)
     count = (state.num_accepted if isinstance(over, One) else count).astype(operands.t0.dtype)
-    return Checkpoints(times[0], times[1], count, marks)
+    return Checkpoints(times[0], times[1], count, marks, times[2])
 
 
 def push_through(plan: Any, over: Any, operands: Any, settings: Any, kept: Checkpoints, moves: Any, axes: Any) -> Any:
@@ -71,7 +74,7 @@ def push_through(plan: Any, over: Any, operands: Any, settings: Any, kept: Check
 
     def body(carry):
         index, start, carry = carry
-        here = Row(kept.ta[index], kept.tb[index], *start)
+        here = _row(kept, index, start)
         return index + 1, advance(here), push(operands, settings, moves, here, carry)
 
     count = kept.num_rows.astype(jnp.int32)
@@ -91,7 +94,7 @@ def pull_through(
     cotangents: Outputs,
     axes: tuple,
 ) -> Operands:
-    """Cotangents of the operands; `counts`: accepted steps and saved times; `axes`: of counts and cotangents."""
+    """Cotangents of the operands; `counts`: accepted steps, saved times, events; `axes`: of counts and cotangents."""
     finish = lambda o, s, n, ct: pulled_at_end(plan, o, s, ct, *n)
     init = _mapped(over, finish, axes)(operands, settings, counts, cotangents)
     pull = lambda o, s, ct, row, carry: pull_row(plan, isinstance(over, One), o, s, ct, row, carry)
@@ -109,15 +112,13 @@ def pull_through(
 
         def refill(carry):
             index, start, starts = carry
-            start = advance(Row(kept.ta[index], kept.tb[index], *start))
+            start = advance(_row(kept, index, start))
             return index + 1, start, _write(starts, start, index + 1 - first)
 
         def back(carry):
             index, total = carry
             start = jax.tree_util.tree_map(lambda buffer: buffer[index - 1 - first], starts)
-            return index - 1, pull(
-                operands, settings, cotangents, Row(kept.ta[index - 1], kept.tb[index - 1], *start), total
-            )
+            return index - 1, pull(operands, settings, cotangents, _row(kept, index - 1, start), total)
 
         mark = jax.tree_util.tree_map(lambda buffer: buffer[number - 1], kept.marks)
         filling = (first, mark, _write(starts, mark, 0))
@@ -130,15 +131,21 @@ def pull_through(
     return _mapped(over, lambda o, s, carry: pulled_to_start(plan, o, s, carry), (0,))(operands, settings, total)
 
 
+def _row(kept, index, start):
+    """A kept step, with the state and the memory at its beginning."""
+    events = jax.tree_util.tree_map(lambda buffer: buffer[index], kept.events)
+    return Row(kept.ta[index], kept.tb[index], *start, events)
+
+
 def _advance(plan, over, operands, settings):
     """`row -> (y, memory)` at the end of a kept step."""
 
     def one(operands, settings, row):
         active = row.ta != row.tb
-        restarts = plan.restarts and jnp.any(is_stop(operands, row.ta))
-        ends = row.ta, jnp.where(active, row.tb, row.ta + 1)
-        y1, _, memory = plan.replayed_step(operands.theta, settings, *ends, row.y, row.memory, restarts)
-        return jax.tree_util.tree_map(lambda a, b: jnp.where(active, a, b), (y1, memory), (row.y, row.memory))
+        point = row.ta, jnp.where(active, row.tb, row.ta + 1), row.y, row.memory, operands.theta
+        passed = passed_step(plan, operands, settings, row, point)
+        new, old = (passed.y, passed.memory), (row.y, row.memory)
+        return jax.tree_util.tree_map(lambda a, b: jnp.where(active, a, b), new, old)
 
     return lambda row: over.map(one, operands, settings, row)
 

@@ -57,7 +57,7 @@ def with_checkpoints(plan: Any, bounded: Any, stride: int) -> Callable:
 
 
 def _linear_part(plan, stride, operands, settings, info, kept, tangents):
-    kept = lax.stop_gradient((kept, info[3], info[4]))
+    kept = lax.stop_gradient((kept, info[3], info[4], info[8]))
     tangents = vary_like(tangents, operands, tangents, kept)
     inputs, outputs = RealVector(operands), RealVector(plan.empty_outputs(operands, settings))
     size = outputs.size
@@ -66,7 +66,7 @@ def _linear_part(plan, stride, operands, settings, info, kept, tangents):
     @jax.jit
     def unrolled_tangents(operands, settings, kept, moves):
         points, *counts = kept
-        record = Record(Row(points.ta, points.tb, (), None), points.num_rows, *counts)
+        record = Record(Row(points.ta, points.tb, (), None, points.events), points.num_rows, *counts)
         return jax.jvp(lambda op: unrolled_outputs(plan, op, settings, record), (operands,), (moves,))[1]
 
     def matvec(vector):

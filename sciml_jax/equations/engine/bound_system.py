@@ -11,9 +11,11 @@ from jax import lax
 
 from ...numerics.batching import batch_native
 from ...numerics.loops import vary_like
+from .events import BoundEvents
 from .flat import concatenate, split_like
 from .krylov_linearisation import KrylovForm, KrylovLinearisation
 from .linearisation import ComponentLinearisation, Linearisation, Mass
+from .noise import BoundNoise
 from .norms import error_norm
 from .residual import SlopeMatrix
 from .sparse_linearisation import SparseForm, SparseLinearisation
@@ -59,6 +61,20 @@ class BoundSystem:
         self = copy.copy(self)
         self.scratch = scratch
         return self
+
+    @property
+    def events(self) -> BoundEvents:
+        """The functions of the solve's events."""
+        known = self._system.events
+        # Behind the six functions of the problem and the method.
+        return BoundEvents(known, self._parts[6 : 6 + len(known.functions())])
+
+    @property
+    def noise(self) -> BoundNoise:
+        """The diffusion and the Brownian motion of a stochastic equation."""
+        # Behind the six functions of the problem and the method, and those of the events.
+        place = 6 + (len(self._system.events.functions()) if self._system.events is not None else 0)
+        return BoundNoise(self._system, *self._parts[place : place + 2], self._time)
 
     def part(self, name: str) -> "BoundSystem":
         """The system of one of the method's `subproblems`, with the same tolerances, seen from the same step."""

@@ -35,14 +35,39 @@ def checked_controller(method: Any, controller: Any, dt0: Any) -> Any:
 def check_adjoint(problem: Any, adjoint: Any) -> None:
     """Refuse equations that the adjoint has no differential equation for."""
     is_explicit = problem.mass_matrix is None and getattr(problem, "residual", None) is None
-    if is_explicit or adjoint.differentiates_steps:
+    is_random = getattr(problem, "diffusion", None) is not None
+    if adjoint.differentiates_steps or (is_explicit and not is_random):
         return
+    if is_random:
+        msg = (
+            f"`{type(adjoint).__name__}` integrates an equation of its own, made from `y' = f`; got a problem with "
+            "noise. Leave `adjoint` out, or pass `sj.Replay()` or `sj.Checkpointed()`, which differentiate the steps."
+        )
+        raise ValueError(msg)
     form = "a fully implicit equation" if problem.mass_matrix is None else "a mass matrix"
     msg = (
         f"`{type(adjoint).__name__}` integrates an equation of its own, made from `y' = f`; got {form}. Leave "
         "`adjoint` out, or pass `sj.Replay()` or `sj.Checkpointed()`, which differentiate the steps themselves."
     )
     raise ValueError(msg)
+
+
+def check_events(problem: Any, adjoint: Any, triggers: tuple) -> None:
+    """Refuse events where they are not known."""
+    if not triggers:
+        return
+    if adjoint is not None and not adjoint.differentiates_steps:
+        msg = (
+            f"`{type(adjoint).__name__}` integrates an equation of its own and knows no events; got `events`. Leave "
+            "`adjoint` out, or pass `sj.Replay()` or `sj.Checkpointed()`, which follow them."
+        )
+        raise ValueError(msg)
+    if getattr(problem, "residual", None) is not None:
+        msg = (
+            "Events change the state, and a fully implicit equation would need a consistent slope there; got an "
+            "`ImplicitDAEProblem` with `events`. State it with a mass matrix, or stop with `sj.init` and `sj.step`."
+        )
+        raise ValueError(msg)
 
 
 def verify_sparsity(problem: Any, method: Any) -> None:

@@ -100,7 +100,7 @@ def _recorded(plan, whole, settings):
     operands = take_apart(plan, whole)
     run = integrate(plan, One(), operands, settings, record=True)
     outputs, info = outputs_of(plan, One(), operands, settings, run)
-    record = Record(run.rows, num_rows=info[3], num_accepted=info[3], num_saved=info[4])
+    record = Record(run.rows, num_rows=info[3], num_accepted=info[3], num_saved=info[4], num_events=info[8])
     return outputs_together(plan, outputs), info, record
 
 
@@ -110,7 +110,7 @@ def _recorded_lanes(plan, size, axes, whole, settings):
     rows, count = record_lanes(plan, _over(plan, size, axes), take_apart(plan, whole, axes[0]), settings)
     rows = jax.tree_util.tree_map(lambda leaf: jnp.moveaxis(leaf, 1, 0), rows)
     number = vary_like(jnp.broadcast_to(count.astype(info[3].dtype), (size,)), info[3])
-    return outputs, info, Record(rows, num_rows=number, num_accepted=info[3], num_saved=info[4])
+    return outputs, info, Record(rows, number, num_accepted=info[3], num_saved=info[4], num_events=info[8])
 
 
 class Active:
@@ -224,7 +224,7 @@ def _for_record(single: Any, many: Any) -> Any:
     def lanes(number, axes, operands, settings, record, rhs):
         if not _has_lanes(axes[2]):
             return jax.vmap(single, axes, axis_size=number)(operands, settings, record, rhs)
-        counts, counts_axes = ((r.num_accepted, r.num_saved) for r in (record, axes[2]))
+        counts, counts_axes = ((r.num_accepted, r.num_saved, r.num_events) for r in (record, axes[2]))
         return _blocked(many)(number, (*axes[:2], counts_axes, axes[3]), operands, settings, counts, rhs)
 
     return batch_native(undifferentiated_kernel(single), lanes)

@@ -11,9 +11,10 @@ from ...core.status import Status
 from ...numerics.loops import vary_like
 from ...numerics.search import count_passed
 from .algebraic import mass_reduction
+from .event_change import Occurrence, change, look, start_events
 from .initial_step import initial_step
 from .judge import judge
-from .operands import Operands, Settings, is_stop
+from .operands import Operands, Settings, begins_anew
 from .residual import is_inconsistent
 from .saving import save_step, write
 from .stiff_end import is_stiff
@@ -49,6 +50,8 @@ class State(NamedTuple):
     """Interpolants of every step for dense output, leading axis max_steps."""
     piece_ends: Any
     """Beginning and end of those steps, shape (max_steps, 2)."""
+    events: Any = None
+    """Where the events stand (`EventState`); or None."""
 
 
 class Row(NamedTuple):
@@ -59,6 +62,8 @@ class Row(NamedTuple):
     y: tuple
     memory: Any
     """The memory at `ta`, for methods that have one."""
+    events: Any = None
+    """What happens at its end (`Occurrence`), in a solve with events."""
 
 
 def start(plan: Any, operands: Operands, settings: Settings) -> State:
@@ -76,6 +81,8 @@ def start(plan: Any, operands: Operands, settings: Settings) -> State:
     slope = None if reduction is None else functools.partial(reduction.slope, still, *lax.stop_gradient((t0, y0)))
     if needs_guess:
         guess = initial_step(system, t0, t1, y0, f0, settings.rtol, settings.atol, plan.method.error_order, slope)
+        if plan.system.brownian is not None:
+            guess = jnp.minimum(guess, system.noise.first_step(t0, y0, system.tolerances(y0)).astype(guess.dtype))
         h = jnp.clip(guess, settings.dtmin, settings.dtmax)
     finite = jnp.isfinite(t0) & jnp.isfinite(t1)
     for leaf in y0:
@@ -122,6 +129,7 @@ def start(plan: Any, operands: Operands, settings: Settings) -> State:
         stepped=stepped,
         pieces=pieces,
         piece_ends=ends,
+        events=start_events(plan, operands, settings) if plan.has_events else None,
     )
     return vary_like(state, operands, settings)
 
@@ -132,24 +140,41 @@ def attempt(plan: Any, operands: Operands, settings: Settings, state: State) -> 
     direction = jnp.sign(lax.stop_gradient(operands.t1 - operands.t0))
     target, is_end = _next_stop(operands, state)
     h, ta = state.h, state.t
+    if plan.has_events and plan.system.events.has_limits:
+        h = lax.stop_gradient(system.events.limited(ta, state.y, h))
     remaining = direction * lax.stop_gradient(target - ta)
+    if plan.has_events and plan.system.events.has_limits:
+        # Not stretched, but two equal ones.
+        h = jnp.where((h < remaining) & (1.01 * h >= remaining), remaining / 2, h)
     # A step that would leave a sliver of less than a hundredth is stretched to end on the target exactly.
     lands = 1.01 * h >= remaining
     tb = jnp.where(lands, target, ta + direction * h)
+    row = Row(ta, tb, state.y, state.carried if plan.has_memory else None, None)
+    if plan.has_events:
+        tb, lands, is_end = _towards_event(state, target, tb, lands, is_end)
+        row = row._replace(tb=tb, events=Occurrence((), (), state.events.is_new))
     inside, carried = plan.inside(system, ta, tb), state.carried
     if plan.max_steps is not None:
         # Without a bound, derivatives go through this loop itself.
         inside = inside.running_forward()
     if plan.restarts:
-        carried = plan.restarted(inside, ta, state.y, carried, jnp.any(is_stop(operands, ta)))
+        carried = plan.restarted(inside, ta, state.y, carried, begins_anew(plan, operands, row))
+        row = row._replace(memory=carried)
     if plan.method.carries_scratch:
         inside = inside.with_scratch(state.scratch)
     step = plan.method.step(inside, ta, tb, state.y, carried)
-    accepted, next_h, log_error, status = judge(plan, operands, settings, state, step, ta, tb, lands)
-    row = Row(ta, tb, state.y, carried if plan.has_memory else None)
-
+    outside = system.events.outside(tb, step.y1) if plan.has_events else ()
+    accepted, next_h, log_error, status = judge(plan, operands, settings, state, step, ta, tb, lands, outside)
+    changed = None
+    if plan.has_events:
+        seen = look(plan, operands, settings, state, inside, tb, step)
+        seen = seen._replace(retake=seen.retake & accepted, is_lost=seen.is_lost & accepted)
+        accepted, next_h = accepted & ~seen.retake, jnp.where(seen.retake, h, next_h)
     done = accepted & lands & is_end
     status = jnp.where(done, jnp.int32(Status.SUCCESS), status)
+    if plan.has_events:
+        changed = change(plan, operands, settings, state, tb, step.y1, seen, accepted, status)
+        step, status, row = step._replace(y1=changed.y), changed.status, row._replace(events=changed.occurrence)
     choose = lambda new, old: jax.tree_util.tree_map(lambda a, b: jnp.where(accepted, a, b), new, old)  # noqa: E731
     handed_on = step.f1 if plan.carries_f0 else None
     kept = carried
@@ -175,6 +200,7 @@ def attempt(plan: Any, operands: Operands, settings: Settings, state: State) -> 
         stepped=save_step(plan, system, state, step, tb, accepted),
         pieces=pieces,
         piece_ends=write(state.piece_ends, jnp.stack([ta, tb]), state.num_accepted) if plan.dense else state.piece_ends,
+        events=None if changed is None else changed.events,
     )
     return state, row
 
@@ -200,6 +226,13 @@ def _next_stop(operands, state):
     stop = operands.tstops[jnp.minimum(index, num_stops - 1)]
     is_end = (index >= num_stops) | (direction * stop >= direction * operands.t1)
     return jnp.where(is_end, operands.t1, stop), is_end
+
+
+def _towards_event(state, target, tb, lands, is_end):
+    """The end of the attempt where an earlier one has found an event on the way."""
+    aims = ~jnp.isnan(state.events.target)
+    tb = jnp.where(aims, state.events.target, tb)
+    return tb, lands | aims, is_end & (tb == target)
 
 
 def _added(total: tuple, work: Any) -> tuple:

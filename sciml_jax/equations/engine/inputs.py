@@ -6,8 +6,11 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from ...core.checks import check_instance
 from ...numerics.tabulated import interpolants
+from ..events.abstract import AbstractEvent
 from ..options import SMALLEST_RTOL, default_tolerances, time_dtype
+from .events import EventSettings
 
 
 def times(problem: Any, saveat: Any) -> tuple[Any, Any, Any]:
@@ -65,12 +68,33 @@ def step_sizes(controller: Any, dt0: Any, t0: Any) -> tuple[list, Any]:
     return sizes, bad
 
 
-def stops(problem: Any, controller: Any, t0: Any, t1: Any) -> tuple[Any, Any]:
+def as_triggers(events: Any, problem: Any) -> tuple:
+    """The events of a solve in the engine's form."""
+    events = [events] if isinstance(events, AbstractEvent) else events
+    if not isinstance(events, (list, tuple)):
+        msg = f"`events` must be a list of events such as `sj.Event(condition)`; got {events!r}. Pass a list."
+        raise TypeError(msg)
+    for event in events:
+        check_instance(event, AbstractEvent, "events", "sj.Event(lambda t, y, args: y[0])")
+    return tuple(event.as_trigger(problem) for event in events)
+
+
+def event_settings(triggers: tuple, t0: Any) -> EventSettings:
+    """The numbers of the events; a resolution is at least four roundings."""
+    eps = jnp.finfo(t0.dtype).eps
+    given = [x.root_rtol for x in triggers if x.condition is not None and not x.at_steps]
+    rtol = [jnp.maximum(jnp.asarray(100 * eps if r is None else r, t0.dtype), 4 * eps) for r in given]
+    times = tuple(None if x.times is None else jnp.asarray(x.times, t0.dtype) for x in triggers)
+    return EventSettings(times, jnp.stack(rtol) if rtol else jnp.zeros(0, t0.dtype))
+
+
+def stops(problem: Any, controller: Any, t0: Any, t1: Any, triggers: tuple = ()) -> tuple[Any, Any]:
     """The times to step on, sorted along the integration, and whether any of them is not finite.
 
-    Those of the controller, and the knots of every interpolant that the problem holds.
+    Those of the controller, the knots of every interpolant that the problem holds, and the times of events.
     """
-    given = [] if controller.tstops is None or controller.tstops.size == 0 else [controller.tstops]
+    given = [jnp.asarray(trigger.times) for trigger in triggers if trigger.times is not None]
+    given += [] if controller.tstops is None or controller.tstops.size == 0 else [controller.tstops]
     knots = [held.knots for held in interpolants(problem.vector_field, problem.args) if held.tstops]
     if not given and not knots:
         return None, jnp.array(False)

@@ -1,5 +1,6 @@
 """Whether a step is accepted, how long the next one is, and when to give up."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -7,14 +8,25 @@ from jax import lax
 
 from ...core.status import Status
 from ..controllers.pid import log_norm
-from .norms import error_norm
+from .norms import error_norm, largest_square
 from .operands import Operands, Settings
 
 
 def judge(
-    plan: Any, operands: Operands, settings: Settings, state: Any, step: Any, ta: Any, tb: Any, lands: Any
+    plan: Any,
+    operands: Operands,
+    settings: Settings,
+    state: Any,
+    step: Any,
+    ta: Any,
+    tb: Any,
+    lands: Any,
+    outside: Sequence = (),
 ) -> tuple[Any, Any, Any, Any]:
-    """Whether the step is accepted, the next size, the logarithm of the error norm, and the status."""
+    """Whether the step is accepted, the next size, the logarithm of the error norm, and the status.
+
+    `outside` are distances of the result from the domains that it is to lie in; they count like errors.
+    """
     healthy = jnp.array(True)
     if plan.controller_is_adaptive:
         controller = settings.controller
@@ -24,6 +36,9 @@ def judge(
             else lax.stop_gradient(step.error_order).astype(jnp.float32)
         )
         squared = lax.stop_gradient(error_norm(step.error, state.y, step.y1, settings.rtol, settings.atol))
+        beyond = [lax.stop_gradient(largest_square(o, state.y, settings.rtol, settings.atol)) for o in outside]
+        for violation in beyond:
+            squared = jnp.maximum(squared, violation)
         # One value for all who ask: computed twice, in fusions that round differently, a tie would be judged both ways.
         squared = lax.optimization_barrier(squared)
         accepted = squared <= 1.0
@@ -37,6 +52,9 @@ def judge(
         if step.factor is not None:
             own = lax.stop_gradient(step.factor).astype(factor.dtype)
             factor = jnp.where(jnp.isnan(own), factor, own)
+        for violation in beyond:
+            # Its order is not that of the error: at most half the size.
+            factor = jnp.where(violation > 1.0, jnp.minimum(factor, 0.5), factor)
         factor = jnp.where(healthy, factor, controller.factormin)
         # The size actually tried, where it was shortened to land on a target, says nothing about growth.
         tried = lax.stop_gradient(jnp.abs(tb - ta))

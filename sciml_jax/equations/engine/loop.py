@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from ...numerics.loops import vary_like, while_loop
+from .event_change import no_occurrence
 from .forward import RUNNING, Row, State, attempt, finish, start
 from .operands import Operands, Settings
 from .saving import save_one, waits, write
@@ -182,7 +183,7 @@ def _save(plan, over, operands, settings, run):
 def empty_rows(plan: Any, length: int, state: State) -> Row:
     """A record whose contents do not matter, since the rows in use are counted."""
     memory = state.carried if plan.has_memory else None
-    row = Row(state.t, state.t, state.y, memory)
+    row = Row(state.t, state.t, state.y, memory, no_occurrence(plan, state.t) if plan.has_events else None)
     return jax.tree_util.tree_map(lambda leaf: jnp.empty((length, *leaf.shape), leaf.dtype), row)
 
 

@@ -17,6 +17,12 @@ def mean_square(values: Sequence, scales: Sequence) -> Any:
     return total / count
 
 
+def largest_square(values: Sequence, y: tuple, rtol: tuple, atol: tuple) -> Any:
+    """The largest `(v_i / (atol + rtol |y_i|))^2` over all entries of all leaves."""
+    ratios = [v / (a + r * jnp.abs(start)) for a, r, start, v in zip(atol, rtol, y, values, strict=True)]
+    return jnp.max(jnp.stack([jnp.max(ratio * ratio) for ratio in ratios]))
+
+
 def error_norm(error: tuple, y: tuple, y1: tuple, rtol: tuple, atol: tuple) -> Any:
     """The squared norm of a local error relative to `atol + rtol * max(|y|, |y1|)`; a step is accepted below one.
 

@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
+
 
 class Operands(NamedTuple):
     """What derivatives are taken with respect to; every leaf is a float or complex array."""
@@ -35,6 +37,18 @@ class Settings(NamedTuple):
     """The controller, with its gains as arrays."""
     bad_input: Any
     """Whether an invalid value was found while tracing."""
+    events: Any = None
+    """The numbers of the events (`EventSettings`), or None."""
+
+
+def begins_anew(plan: Any, operands: Operands, row: Any) -> Any:
+    """Whether the memory of a method begins anew with a recorded step: behind a stop or an event."""
+    if not plan.restarts:
+        return False
+    anew = jnp.array(False)
+    if operands.tstops is not None:
+        anew = anew | jnp.any(is_stop(operands, row.ta))
+    return anew if row.events is None else anew | (row.events.is_new > 0)
 
 
 def is_stop(operands: Operands, time: Any) -> Any:

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 
 from ...numerics.components import count_scalar_operations
 from ...numerics.one_kernel import CHEAP
+from .event_change import empty_logs
 from .operands import Operands, Settings
-from .replay_row import Outputs
+from .replay_row import EventOutputs, Outputs
 
 
 class Plan:
@@ -41,9 +42,11 @@ class Plan:
         self.dense = dense
         self.has_stops = has_stops
         self.has_memory = method.carries_memory
-        self.restarts = method.carries_memory and method.memory_restarts and has_stops
+        self.has_events = getattr(system, "events", None) is not None
+        interrupted = has_stops or self.has_events
+        self.restarts = method.carries_memory and method.memory_restarts and interrupted
         # Over a discontinuity the last evaluation of a step is not the first one of the next.
-        self.carries_f0 = method.carries_f0 and not has_stops and not self.has_memory
+        self.carries_f0 = method.carries_f0 and not interrupted and not self.has_memory
         self.detects_stiffness = getattr(method, "detect_stiffness", False) and max_steps is not None
         self._traced: dict = {}
         # Traced once and differentiated once for all its uses; XLA inlines the call.
@@ -111,7 +114,7 @@ class Plan:
 
     def inside(self, system: Any, ta: Any, tb: Any) -> Any:
         """The bound system as a step from `ta` to `tb` should see it."""
-        return system.within(ta, tb) if self.has_stops else system
+        return system.within(ta, tb) if self.has_stops and self.method.evaluates_inside else system
 
     def work(self, num_steps: Any, counted: Any) -> tuple[Any, Any, Any, Any]:
         """Evaluations of the vector field and the Jacobian, factorisations, Jacobian-vector products of a solve."""
@@ -159,8 +162,12 @@ class Plan:
 
     def empty_outputs(self, operands: Operands, settings: Settings) -> Outputs:
         """Outputs of the right shapes, before anything is reached."""
-        stepped, pieces, _ = self.empty_buffers(operands, settings)
-        return Outputs(operands.y0, self.empty_saved(operands, settings), stepped, pieces)
+        stepped, pieces, ends = self.empty_buffers(operands, settings)
+        events = None
+        if self.has_events:
+            logs = empty_logs(self, self.bind(operands.theta, settings), operands.t0, operands.y0)
+            events = EventOutputs(operands.t0, logs, ends)
+        return Outputs(operands.y0, self.empty_saved(operands, settings), stepped, pieces, events)
 
 
 def _nan(lead: tuple, leaf: Any) -> Any:

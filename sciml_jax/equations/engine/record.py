@@ -8,7 +8,7 @@ from jax import lax
 from .forward import Row
 from .loop import Run
 from .operands import Operands
-from .replay_row import Outputs
+from .replay_row import EventOutputs, Outputs
 
 
 class Record(NamedTuple):
@@ -22,20 +22,27 @@ class Record(NamedTuple):
     """Accepted steps among them."""
     num_saved: Any
     """How many save times were reached."""
+    num_events: Any = None
+    """How often each event happened, shape (events,)."""
 
 
 def outputs_of(plan: Any, over: Any, operands: Operands, settings: Any, run: Run) -> tuple[Outputs, tuple]:
     """What a run returns, and without derivatives, as floats, what else is known about it.
 
     Those are the time reached, the step size, counts of steps, accepted steps and saved times, the status, the ends of
-    the pieces of a dense output, and the work of methods that count it.
+    the pieces of a dense output, the work of methods that count it, and how often events happened.
     """
     state = run.state
     count = lambda o, _, t, n: _count_saved(plan, o, t, n)
     saved = over.map(count, operands, settings, state.t, state.num_accepted)
     counts = (state.num_steps, state.num_accepted, saved, state.status)
-    info = (state.t, state.h, *(number.astype(state.t.dtype) for number in counts), state.piece_ends, state.work)
-    return Outputs(state.y, run.saved, state.stepped, state.pieces), lax.stop_gradient(info)
+    as_float = lambda number: number.astype(state.t.dtype)
+    happened, events = None, None
+    if plan.has_events:
+        happened = as_float(state.events.counts)
+        events = EventOutputs(state.t, state.events.logs, state.piece_ends)
+    info = (state.t, state.h, *(as_float(number) for number in counts), state.piece_ends, state.work, happened)
+    return Outputs(state.y, run.saved, state.stepped, state.pieces, events), lax.stop_gradient(info)
 
 
 def _count_saved(plan: Any, operands: Operands, t_last: Any, num_accepted: Any) -> Any:

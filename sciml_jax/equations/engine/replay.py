@@ -29,7 +29,8 @@ def push_forward(plan: Any, operands: Operands, settings: Settings, record: Reco
 def pull_back(plan: Any, operands: Operands, settings: Settings, record: Record, cotangents: Outputs) -> Operands:
     """Cotangents of the operands from cotangents of the outputs."""
     step = lambda row, carry: pull_row(plan, True, operands, settings, cotangents, row, carry)
-    init = pulled_at_end(plan, operands, settings, cotangents, record.num_accepted, record.num_saved)
+    counts = record.num_accepted, record.num_saved, record.num_events
+    init = pulled_at_end(plan, operands, settings, cotangents, *counts)
     final = over_rows(step, init, record.rows, record.num_rows, True, (operands, settings, cotangents))
     return pulled_to_start(plan, operands, settings, final)
 
@@ -42,17 +43,25 @@ def pushed_at_start(plan: Any, operands: Operands, settings: Settings, tangents:
         begin = lambda t0, y0, theta: plan.method.begin(plan.bind(theta, settings), t0, y0)
         point, moves = (operands.t0, operands.y0, operands.theta), (tangents.t0, tangents.y0, tangents.theta)
         dmemory = jax.jvp(begin, point, moves)[1]
-    zero = jnp.int32(0)
-    return Pushed(tangents.y0, dmemory, zero, zero, buffers.saved, buffers.stepped, buffers.pieces)
+    zero, events, counts = jnp.int32(0), None, None
+    if plan.has_events:
+        events, counts = buffers.events._replace(t=tangents.t0), jnp.zeros(plan.system.events.number, jnp.int32)
+    return Pushed(tangents.y0, dmemory, zero, zero, buffers.saved, buffers.stepped, buffers.pieces, events, counts)
 
 
 def pushed_to_end(carry: Pushed) -> Outputs:
     """Tangents of the outputs after the last step."""
-    return Outputs(carry.dy, carry.saved, carry.stepped, carry.pieces)
+    return Outputs(carry.dy, carry.saved, carry.stepped, carry.pieces, carry.events)
 
 
 def pulled_at_end(
-    plan: Any, operands: Operands, settings: Settings, cotangents: Outputs, num_accepted: Any, num_saved: Any
+    plan: Any,
+    operands: Operands,
+    settings: Settings,
+    cotangents: Outputs,
+    num_accepted: Any,
+    num_saved: Any,
+    num_events: Any = None,
 ) -> Pulled:
     """Cotangents after the last step."""
     ct_memory = None
@@ -60,12 +69,18 @@ def pulled_at_end(
         begin = lambda: plan.method.begin(plan.bind(operands.theta, settings), operands.t0, operands.y0)
         ct_memory = jax.tree_util.tree_map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(begin))
     zeros = jax.tree_util.tree_map(jnp.zeros_like, operands)
-    return Pulled(cotangents.y, ct_memory, num_accepted.astype(jnp.int32), num_saved.astype(jnp.int32), zeros)
+    ct_t, counts = None, None
+    if plan.has_events:
+        ct_t, counts = cotangents.events.t, num_events.astype(jnp.int32)
+    accepted, cursor = num_accepted.astype(jnp.int32), num_saved.astype(jnp.int32)
+    return Pulled(cotangents.y, ct_memory, accepted, cursor, zeros, ct_t, counts)
 
 
 def pulled_to_start(plan: Any, operands: Operands, settings: Settings, carry: Pulled) -> Operands:
     """Cotangents of the operands before the first step."""
     total = carry.total._replace(y0=jax.tree_util.tree_map(jnp.add, carry.total.y0, carry.ct_y))
+    if plan.has_events:
+        total = total._replace(t0=total.t0 + carry.ct_t)
     if not plan.has_memory:
         return total
     begin = lambda t0, y0, theta: plan.method.begin(plan.bind(theta, settings), t0, y0)

@@ -6,8 +6,20 @@ import jax
 import jax.numpy as jnp
 
 from ...numerics.loops import vary_like, while_loop
+from .event_row import Passed, pull_events, pulled_step, push_events, pushed_step
 from .operands import Operands, Settings, is_stop
 from .saving import sample, write, write_masked
+
+
+class EventOutputs(NamedTuple):
+    """What else derivatives are taken of in a solve with events."""
+
+    t: Any
+    """The time where the integration ended."""
+    logs: tuple
+    """A `Log` for each event, or None."""
+    ends: Any
+    """Beginning and end of the pieces of a dense output."""
 
 
 class Outputs(NamedTuple):
@@ -18,6 +30,8 @@ class Outputs(NamedTuple):
     saved: tuple
     stepped: tuple
     pieces: Any
+    events: Any = None
+    """`EventOutputs`, or None."""
 
 
 class Pushed(NamedTuple):
@@ -32,6 +46,10 @@ class Pushed(NamedTuple):
     saved: tuple
     stepped: tuple
     pieces: Any
+    events: Any = None
+    """Tangents of the `EventOutputs`; `t` is that of the current time."""
+    counts: Any = None
+    """How often each event has happened."""
 
 
 class Pulled(NamedTuple):
@@ -45,6 +63,10 @@ class Pulled(NamedTuple):
     """Save times still to come."""
     total: Operands
     """Cotangents of the operands so far."""
+    ct_t: Any = None
+    """Cotangent of the current time, in a solve with events."""
+    counts: Any = None
+    """How often each event is still to come."""
 
 
 def observed(plan: Any, settings: Settings, theta: tuple, tb: Any, y1: tuple) -> tuple:
@@ -59,10 +81,11 @@ def push_row(
     ta, tb, active = row.ta, row.tb, _is_active(row, all_accepted)
     safe_tb = jnp.where(active, tb, ta + 1)
     dta, dtb = _moving_ends(operands, ta, tb, tangents)
+    dta = dta if carry.events is None else carry.events.t
     theta, dtheta = operands.theta, tangents.theta
-    step = _step(plan, operands, settings, row, all_accepted)
     point, moves = (ta, safe_tb, row.y, row.memory, theta), (dta, dtb, carry.dy, carry.dmemory, dtheta)
-    (y1, dense, _), (dy1, ddense, dmemory) = jax.jvp(step, point, moves)
+    passed, moved = pushed_step(plan, operands, settings, row, all_accepted, point, moves)
+    (_, y1, dense, _, _), (dtb, dy1, ddense, dmemory, dseen) = passed, moved
     cursor, saved, stepped, pieces = carry.cursor, carry.saved, carry.stepped, carry.pieces
 
     def save(looped):
@@ -88,8 +111,12 @@ def push_row(
         index = carry.accepted
         put = lambda buffer, leaf: write(buffer, jnp.where(active, leaf, buffer[index]), index)
         pieces = jax.tree_util.tree_map(put, pieces, ddense)
+    events, counts = carry.events, carry.counts
+    if plan.has_events:
+        events, counts = push_events(plan, row, carry, active, dta, dtb, dseen)
     dy, dmemory = _choose(active, (dy1, dmemory), (carry.dy, carry.dmemory))
-    return Pushed(dy, dmemory, carry.accepted + active.astype(jnp.int32), cursor, saved, stepped, pieces)
+    accepted = carry.accepted + active.astype(jnp.int32)
+    return Pushed(dy, dmemory, accepted, cursor, saved, stepped, pieces, events, counts)
 
 
 def pull_row(
@@ -100,8 +127,8 @@ def pull_row(
     safe_tb = jnp.where(active, tb, ta + 1)
     accepted = carry.accepted - active.astype(jnp.int32)
     theta, total = operands.theta, carry.total
-    step = _step(plan, operands, settings, row, all_accepted)
-    (y1, dense, _), pull = jax.vjp(step, ta, safe_tb, row.y, row.memory, theta)
+    passed, pull = pulled_step(plan, operands, settings, row, all_accepted, (ta, safe_tb, row.y, row.memory, theta))
+    y1, dense = passed.y, passed.dense
     cursor, ct_y, ct_theta, ct_times = carry.cursor, carry.ct_y, total.theta, total.save_ts
     ct_ends = vary_like((jnp.zeros_like(ta), jnp.zeros_like(ta)), ct_y, ta)
     ct_dense = vary_like(jax.tree_util.tree_map(jnp.zeros_like, dense), ct_y, dense)
@@ -131,21 +158,18 @@ def pull_row(
         pending = lambda looped: active & _was_saved(operands, looped[0], ta)
         looped = (cursor, ct_theta, ct_times, ct_ends, ct_y, ct_dense)
         cursor, ct_theta, ct_times, ct_ends, ct_y, ct_dense = while_loop(pending, unsave, looped, operands, ta, tb)
-    ct_ta, ct_tb, ct_y0, ct_memory, more = pull((ct_y, ct_dense, carry.ct_memory))
+    ct_seen, counts = (), carry.counts
+    if plan.has_events:
+        counts, ct_ends, ct_seen = pull_events(plan, row, carry, cotangents, accepted, active, ct_ends)
+    ct_ta, ct_tb, ct_y0, ct_memory, more = pull(Passed(ct_ends[1], ct_y, ct_dense, carry.ct_memory, ct_seen))
+    ct_ta, ct_t = ct_ends[0] + ct_ta, carry.ct_t
+    if plan.has_events:
+        # The step begins where the one before ends, wherever that moves.
+        ct_t, ct_ta = jnp.where(active, ct_ta, ct_t), jnp.zeros_like(ct_ta)
     moved = total._replace(theta=_add(ct_theta, more), save_ts=ct_times)
-    moved = _credit_ends(operands, ta, tb, ct_ends[0] + ct_ta, ct_ends[1] + ct_tb, moved)
+    moved = _credit_ends(operands, ta, tb, ct_ta, ct_tb, moved)
     ct_y, ct_memory = _choose(active, (ct_y0, ct_memory), (carry.ct_y, carry.ct_memory))
-    return Pulled(ct_y, ct_memory, accepted, cursor, _choose(active, moved, total))
-
-
-def _step(plan, operands, settings, row, alone):
-    """The recorded step as a function of what derivatives pass through."""
-    restarts = plan.restarts and jnp.any(is_stop(operands, row.ta))
-    # A single reverse loop is faster where XLA may copy (Lorenz by a fifth), unless it saves the way to another thread.
-    once = not alone or plan.gradient_becomes_cheap
-    return lambda ta, tb, y, memory, theta: plan.replayed_step(
-        theta, settings, ta, tb, y, memory, restarts, slopes_once=once
-    )
+    return Pulled(ct_y, ct_memory, accepted, cursor, _choose(active, moved, total), ct_t, counts)
 
 
 def _is_active(row, all_accepted):

@@ -46,3 +46,14 @@ def check_radius(out: Any) -> None:
             "Return one bound for the whole state, for example `jnp.max(...)`."
         )
         raise ValueError(msg)
+
+
+def check_observed(out: Any) -> None:
+    """Refuse an event's `observe` whose result cannot hold NaN."""
+    for leaf in jax.tree_util.tree_leaves(out):
+        if not jnp.issubdtype(leaf.dtype, jnp.inexact):
+            msg = (
+                "`observe(t, y, args)` must return float or complex arrays, because the log is padded with NaN; "
+                f"got {describe(out)}. Convert the result with `.astype(float)`."
+            )
+            raise TypeError(msg)

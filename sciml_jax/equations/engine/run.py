@@ -15,12 +15,15 @@ from ...core.tree import Static, combine, partition
 from ...numerics.loops import vary_like
 from ...numerics.one_kernel import one_kernel
 from ..adjoints import AbstractAdjoint, default_adjoint
+from ..events.changing_args import extended, find_changing, restored
+from ..events.triggers import Triggers
 from ..mass_matrix import as_mass_matrix
 from ..options import check_options, pull_in_save_times, raise_on_failure
 from ..saveat import as_saveat
 from ..solution import DenseOutput, Solution, Stats
-from .capabilities import check_adjoint, check_capabilities, checked_controller, verify_sparsity
-from .inputs import step_sizes, stops, times, tolerances
+from .capabilities import check_adjoint, check_capabilities, check_events, checked_controller, verify_sparsity
+from .event_start import at_start, with_first
+from .inputs import as_triggers, event_settings, step_sizes, stops, times, tolerances
 from .operands import Operands, Settings
 from .plan import Plan
 from .system import System
@@ -38,25 +41,35 @@ def run(
     controller: Any,
     adjoint: Any,
     on_failure: str,
+    events: Any = (),
 ) -> Solution:
     """Solve with a one-step method of the native engine."""
     saveat = as_saveat(saveat)
     controller = checked_controller(method, controller, dt0)
     check_options(problem, saveat, rtol, atol, dt0, max_steps, controller, on_failure)
+    triggers = as_triggers(events, problem)
+    changing = find_changing(problem, triggers)
+    if changing is not None:
+        problem, triggers, saveat, rtol, atol = extended(changing, problem, triggers, saveat, rtol, atol)
     if adjoint is not None:
         check_instance(adjoint, AbstractAdjoint, "adjoint", "sj.Replay()")
         check_adjoint(problem, adjoint)
     check_capabilities(problem, method)
+    check_events(problem, adjoint, triggers)
     verify_sparsity(problem, method)
-    arguments = (problem, saveat, controller, rtol, atol, dt0, adjoint)
+    arguments = (problem, saveat, controller, rtol, atol, dt0, adjoint, triggers)
     solution = call_compiled(_run, _compiled, arguments, method, max_steps)
+    if changing is not None:
+        solution = restored(solution)
     if on_failure == "raise":
         raise_on_failure(solution, problem)
     return solution
 
 
 def call_compiled(function: Any, cached: Any, arguments: tuple, method: Any, max_steps: int | None) -> Any:
-    """`function(config, dynamic)` compiled, on the halves of `(problem, saveat, controller, rtol, atol, dt0, adjoint)`.
+    """`function(config, dynamic)` compiled, on the two halves of its arguments.
+
+    Those are `(problem, saveat, controller, rtol, atol, dt0, adjoint, triggers)`; the last two may be absent.
 
     `cached` is its `jax.jit`, static in `config`: everything that decides the program, as a key.
     """
@@ -67,7 +80,9 @@ def call_compiled(function: Any, cached: Any, arguments: tuple, method: Any, max
         mass = as_mass_matrix(problem.mass_matrix, problem.y0)
         problem = eqx.tree_at(lambda p: p.mass_matrix, problem, mass)
     dynamic, static = partition((problem, *arguments[1:]))
-    functions = (problem.vector_field, problem.jacobian, saveat.fn, *method.functions())
+    triggers = arguments[7] if len(arguments) > 7 else ()
+    functions = (problem.vector_field, problem.jacobian, getattr(problem, "diffusion", None), saveat.fn, *method.functions())
+    functions += tuple(function for trigger in triggers for function in trigger.functions())
     config = Static((static, method, max_steps, captured_values(*functions)))
     if closes_over_tracer(*functions):
         # The shared cache would keep the function, and with it the outer trace, alive; and it could never hit.
@@ -77,10 +92,14 @@ def call_compiled(function: Any, cached: Any, arguments: tuple, method: Any, max
 
 def _run(config: Static, dynamic: Any) -> Solution:
     plan, operands, settings, saveat = prepare(config, dynamic)
-    adjoint = combine(dynamic, config.tree[0])[-1]
-    adjoint = default_adjoint(operands.y0, plan.max_steps) if adjoint is None else adjoint
+    first: tuple = ()
+    if plan.has_events:
+        operands, first = at_start(plan, operands, settings)
+    adjoint = combine(dynamic, config.tree[0])[6]
+    if adjoint is None:
+        adjoint = default_adjoint(operands.y0, plan.max_steps)
     outputs, info = adjoint.whole_integration(plan)(operands, settings)
-    return _solution(plan, saveat, operands, settings, outputs, info)
+    return _solution(plan, saveat, operands, settings, outputs, info, first)
 
 
 def prepare(config: Static, dynamic: Any) -> tuple[Plan, Operands, Settings, Any]:
@@ -89,13 +108,14 @@ def prepare(config: Static, dynamic: Any) -> tuple[Plan, Operands, Settings, Any
     # Inside shard_map everything varies over every axis that anything varies over: a parameter that did not would get a
     # collective into each step of the reverse loop.
     dynamic = vary_like(dynamic, dynamic)
-    problem, saveat, controller, rtol, atol, dt0, *_ = combine(dynamic, static)
+    problem, saveat, controller, rtol, atol, dt0, *rest = combine(dynamic, static)
+    triggers = rest[1] if len(rest) > 1 else ()
     if hasattr(problem, "at_consistent_start"):
         problem = problem.at_consistent_start()
     t0, t1, save_ts = times(problem, saveat)
     method = method.for_problem(problem)
-    system = System(problem, saveat.fn, t0, method)
-    tstops, bad_stops = stops(problem, controller, t0, t1)
+    system = System(problem, saveat.fn, t0, method, triggers=triggers)
+    tstops, bad_stops = stops(problem, controller, t0, t1, triggers)
     plan = Plan(
         method,
         system,
@@ -112,9 +132,12 @@ def prepare(config: Static, dynamic: Any) -> tuple[Plan, Operands, Settings, Any
     rtol, atol, bad_tolerance = tolerances(rtol, atol, problem.y0, system.layout)
     (first_step, dtmin, dtmax), bad_sizes = step_sizes(controller, dt0, t0)
     bad = bad_times | bad_tolerance | bad_sizes | bad_stops
+    if system.brownian is not None:
+        bad = bad | (t1 < t0)
     theta, consts = system.release()
     operands = Operands(y0, t0, t1, theta, save_ts, tstops)
-    settings = Settings(consts, rtol, atol, first_step, dtmin, dtmax, controller, bad)
+    events = event_settings(triggers, t0) if triggers else None
+    settings = Settings(consts, rtol, atol, first_step, dtmin, dtmax, controller, bad, events)
     operands, settings = _arrays((operands, settings))
     operands, settings = vary_like((operands, settings), operands, settings)
     return plan, operands, lax.stop_gradient(settings), saveat
@@ -123,7 +146,7 @@ def prepare(config: Static, dynamic: Any) -> tuple[Plan, Operands, Settings, Any
 _compiled = jax.jit(_run, static_argnums=0)
 
 
-def _solution(plan, saveat, operands, settings, outputs, info) -> Solution:
+def _solution(plan, saveat, operands, settings, outputs, info, first) -> Solution:
     def assemble(*arrays: Any) -> Any:
         return _assemble(plan, saveat, *arrays)
 
@@ -134,11 +157,22 @@ def _solution(plan, saveat, operands, settings, outputs, info) -> Solution:
     if saveat.dense:
         starts, stops = ends
         dense = DenseOutput(starts, stops, stats.num_accepted, outputs.pieces, plan.method, plan.system.layout)
-    return Solution(ts=ts, ys=ys, y1=y1, status=status, stats=stats, dense=dense)
+    return Solution(ts, ys, y1, status, stats, dense, _triggers(plan, outputs, info, first))
+
+
+def _triggers(plan, outputs, info, first):
+    """What the solution says of each event."""
+    found = []
+    for i, log in enumerate(() if outputs.events is None else outputs.events.logs):
+        log, more = with_first(log, first[i])
+        ys = None if log is None else jax.tree_util.tree_unflatten(plan.system.events.observed_trees[i], log.ys)
+        count = lax.stop_gradient(info[8])[i].astype(jnp.int32) + more
+        found.append(Triggers(None if log is None else log.ts, ys, count))
+    return tuple(found)
 
 
 def _counts(plan, info):
-    t, h, num_steps, num_accepted, _, status, _, work = info
+    t, h, num_steps, num_accepted, _, status, _, work, _ = info
     num_steps, num_accepted, status = (value.astype(jnp.int32) for value in (num_steps, num_accepted, status))
     evaluations, jacobians, factorisations, products = plan.work(num_steps, work)
     rejected = num_steps - num_accepted
@@ -147,10 +181,10 @@ def _counts(plan, info):
 
 def _assemble(plan, saveat, operands, settings, outputs, info) -> tuple:
     """Saved times and states, the state at the end, and the ends of the pieces of a dense output."""
-    _, _, _, num_accepted, _, status, piece_ends, _ = info
+    _, _, _, num_accepted, _, status, piece_ends, *_ = info
     done = (status == Status.SUCCESS) | (status == Status.EVENT)
     end = tuple(jnp.where(done, leaf, jnp.nan) for leaf in outputs.y)
-    t_end = jnp.where(done, operands.t1, jnp.nan)
+    t_end = jnp.where(done, operands.t1 if outputs.events is None else outputs.events.t, jnp.nan)
     observe = functools.partial(_observed, plan, settings, operands)
     times, values = [], []
     if saveat.t0:
@@ -176,6 +210,8 @@ def _assemble(plan, saveat, operands, settings, outputs, info) -> tuple:
         last = row == num_accepted.astype(jnp.int32) - 1
         starts = jnp.where(row == 0, operands.t0, piece_ends[:, 0])
         ends = (starts, jnp.where(done & last, operands.t1, piece_ends[:, 1]))
+        if outputs.events is not None:
+            ends = outputs.events.ends[:, 0], outputs.events.ends[:, 1]
     return ts, ys, jax.tree_util.tree_unflatten(plan.system.layout.treedef, end), ends
 
 

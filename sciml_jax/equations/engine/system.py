@@ -7,9 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from .bound_system import BoundSystem
+from .events import EventFunctions
 from .layout import Layout
 from .linear_form import derivatives as derivatives_of
 from .linear_form import jvps_per_jacobian, linear_form
+from .noise import BrownianSource, traced_noise
 from .residual import residual_derivatives, residual_function
 from .returned import check_radius, check_saved, check_vector_field
 from .traced import TracedFunction, use_components
@@ -30,9 +32,19 @@ class System:
         The method: whether it needs derivatives, how many evaluations a step has, and what it solves apart.
     components
         False: never hold the state as components. None: where it is small.
+    triggers
+        The events of the solve.
     """
 
-    def __init__(self, problem: Any, saved_function: Any, t0: Any, method: Any, components: bool | None = None):
+    def __init__(
+        self,
+        problem: Any,
+        saved_function: Any,
+        t0: Any,
+        method: Any,
+        components: bool | None = None,
+        triggers: tuple = (),
+    ):
         args, y0 = problem.args, problem.y0
         leaves = jax.tree_util.tree_leaves(y0)
         traced = TracedFunction(problem.vector_field, t0, y0, args)
@@ -72,6 +84,11 @@ class System:
             self.mass_places = mass.rows, mass.columns, mass.size
             self.mass_is_regular = mass.is_regular
             self.mass = TracedFunction(_mass_values, t0, y0, mass).with_layout(components, leaves, None)
+        self.events = EventFunctions(triggers, problem, t0, components) if triggers else None
+        self.diffusion: Any = None
+        self.brownian: BrownianSource | None = None
+        if getattr(problem, "diffusion", None) is not None:
+            self.noise_form, self.diffusion, self.brownian = traced_noise(problem, t0, method, components)
         shapes = [(leaf.shape, leaf.dtype) for leaf in leaves]
         self.jvps_per_jacobian = 0
         if derivatives is not None:
@@ -103,7 +120,9 @@ class System:
 
     def _functions(self) -> tuple:
         own = self.vector_field, self.saved_function, self.derivatives, self.spectral_radius, self.mass, self.residual
-        return own + tuple(function for system in self.subsystems.values() for function in system._functions())
+        events = () if self.events is None else self.events.functions()
+        noise = () if self.brownian is None else (self.diffusion, self.brownian)
+        return own + events + noise + tuple(function for system in self.subsystems.values() for function in system._functions())
 
     def bind(self, theta: tuple, consts: tuple, rtol: Any = None, atol: Any = None) -> BoundSystem:
         """Fill in the operands, and the tolerances for methods that look at them."""

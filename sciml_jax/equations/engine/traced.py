@@ -93,6 +93,15 @@ class TracedFunction:
         return tuple(entries)
 
     @property
+    def operands(self) -> list:
+        """What the traced program takes before time and state, in its order."""
+        return list(self._operands)
+
+    def assembled(self, theta: tuple, consts: tuple) -> list:
+        """The same from the two groups of operands."""
+        return self._assemble(theta, consts)
+
+    @property
     def groups(self) -> list[int | None]:
         """For each inexact operand, into how many scalars it is taken apart; None if it stays an array."""
         kinds = [(x, kind) for x, kind in zip(self._operands, self._kinds, strict=True) if kind != "const"]

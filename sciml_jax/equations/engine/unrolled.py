@@ -3,14 +3,16 @@
 Used for second and higher derivatives, and in tests as the twin that the loops must agree with.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from ...numerics.loops import vary_like
-from .operands import Operands, Settings, is_stop
+from .event_row import passed_step
+from .forward import Row
+from .operands import Operands, Settings
 from .record import Record
 from .replay_row import Outputs, observed
 from .saving import sample
@@ -36,55 +38,108 @@ def unrolled_outputs(plan: Any, operands: Operands, settings: Settings, record: 
         ta, tb = _moving_with_stops(operands, ta), _moving_with_stops(operands, tb)
     tb = jnp.where(active, tb, ta + 1)
 
-    restarts = jnp.zeros(length, bool)
-    if plan.restarts:
-        restarts = jax.vmap(lambda ta: jnp.any(is_stop(operands, ta)))(record.rows.ta)
+    rows = _Rows(ta, tb, active, record.rows.ta, record.rows.events)
 
     @jax.checkpoint
     def advance(carry, row):
-        ta, tb, active, restart = row
-        y1, _, memory1 = plan.replayed_step(operands.theta, settings, ta, tb, *carry, restart)
-        new = jax.tree_util.tree_map(lambda new, old: jnp.where(active, new, old), (y1, memory1), carry)
-        return new, carry
+        passed = _passed(plan, operands, settings, row, carry)
+        new = _Start(passed.tb, passed.y, passed.memory)
+        new = jax.tree_util.tree_map(lambda new, old: jnp.where(row.active, new, old), new, carry)
+        return new, (carry, passed.tb, passed.seen)
 
     memory = None
     if plan.has_memory:
         memory = plan.method.begin(plan.bind(operands.theta, settings), operands.t0, operands.y0)
-    begin = vary_like((operands.y0, memory), operands, settings, record)
-    (y, _), starts = lax.scan(advance, begin, (ta, tb, active, restarts))
+    begin = vary_like(_Start(operands.t0, operands.y0, memory), operands, settings, record)
+    end, (starts, ends, seen) = lax.scan(advance, begin, rows)
     outputs = plan.empty_outputs(operands, settings)
-    saved, stepped, pieces = outputs.saved, outputs.stepped, outputs.pieces
+    saved, stepped, pieces, events = outputs.saved, outputs.stepped, outputs.pieces, outputs.events
+    if plan.has_events:
+        happens = (rows.events.happens > 0) & active[:, None]
+        logs = tuple(_log(log, happens[:, i], ends, v) for i, log, v in _with_seen(events.logs, seen))
+        events = events._replace(t=end.t, logs=logs)
     if plan.num_save:
-        saved = _saved(plan, operands, settings, record, (ta, tb, active, starts, restarts))
+        saved = _saved(plan, operands, settings, record, (rows, starts))
     if plan.save_every is not None or plan.dense:
         # Rows of the batch hold rejected attempts in between: move the accepted ones to the front, as the loop does.
         order = jnp.argsort(~active, stable=True)
-        ta, tb, active, starts = jax.tree_util.tree_map(lambda leaf: leaf[order], (ta, tb, active, starts))
-        step = lambda ta, tb, start, restart: plan.replayed_step(operands.theta, settings, ta, tb, *start, restart)
-        y1, dense, _ = jax.vmap(step)(ta, tb, starts, restarts[order])
+        rows, starts = jax.tree_util.tree_map(lambda leaf: leaf[order], (rows, starts))
+        active = rows.active
+        passed = jax.vmap(lambda row, start: _passed(plan, operands, settings, row, start))(rows, starts)
         if plan.dense:
-            pieces = jax.tree_util.tree_map(lambda new, old: jnp.where(_like(active, new), new, old), dense, pieces)
+            kept = lambda new, old: jnp.where(_like(active, new), new, old)
+            pieces = jax.tree_util.tree_map(kept, passed.dense, pieces)
+            if plan.has_events:
+                events = events._replace(ends=kept(jnp.stack([starts.t, passed.tb], axis=1), events.ends))
         if plan.save_every is not None:
             chosen = jnp.arange(plan.save_every - 1, length, plan.save_every)[: length // plan.save_every]
-            ends = jax.tree_util.tree_map(lambda leaf: leaf[chosen], (tb, y1))
-            values = jax.vmap(lambda tb, y1: observed(plan, settings, operands.theta, tb, y1))(*ends)
+            at_end = jax.tree_util.tree_map(lambda leaf: leaf[chosen], (passed.tb, passed.y))
+            values = jax.vmap(lambda tb, y1: observed(plan, settings, operands.theta, tb, y1))(*at_end)
             stepped = tuple(jnp.where(_like(active[chosen], v), v, old) for v, old in zip(values, stepped, strict=True))
-    return Outputs(y, saved, stepped, pieces)
+    return Outputs(end.y, saved, stepped, pieces, events)
 
 
-def _saved(plan, operands, settings, record, rows):
+class _Rows(NamedTuple):
+    """The recorded steps, moving with t0, t1 and the stops."""
+
+    ta: Any
+    tb: Any
+    active: Any
+    frozen_ta: Any
+    events: Any
+
+
+class _Start(NamedTuple):
+    """Where a step begins."""
+
+    t: Any
+    y: tuple
+    memory: Any
+
+
+def _passed(plan, operands, settings, row, start):
+    """One step, recomputed."""
+    # Behind an event a step begins where that has moved to; elsewhere where the record says.
+    ta = start.t if plan.has_events else row.ta
+    ta = jnp.where(row.active, ta, row.ta)
+    point = ta, row.tb, start.y, start.memory, operands.theta
+    recorded = Row(row.frozen_ta, row.tb, start.y, start.memory, row.events)
+    return passed_step(plan, operands, settings, recorded, point)
+
+
+def _with_seen(logs, seen):
+    """The number of each event, its log, and what that keeps of every row."""
+    supply = iter(seen)
+    return [(i, log, None if log is None else next(supply)) for i, log in enumerate(logs)]
+
+
+def _log(log, happens, ends, values):
+    """The log of one event, from what every row would put into it."""
+    if log is None:
+        return None
+    length = log.ts.shape[0]
+    so_far = jnp.cumsum(happens)
+    slots = jnp.arange(1, length + 1)
+    rows = jax.vmap(lambda slot: jnp.argmax(so_far >= slot))(slots)
+    used = slots <= so_far[-1]
+    pick = lambda new, old: jnp.where(_like(used, old), new[rows], old)
+    return type(log)(pick(ends, log.ts), tuple(pick(v, old) for v, old in zip(values, log.ys, strict=True)))
+
+
+def _saved(plan, operands, settings, record, recorded):
     """Values at the save times: find each time's row, recompute that step, interpolate."""
-    ta, tb, active, starts, restarts = rows
+    rows, starts = recorded
     direction = jnp.sign(lax.stop_gradient(operands.t1 - operands.t0))
 
     def at(time, index):
         frozen = lax.stop_gradient(time)
-        ends = jnp.where(active, direction * lax.stop_gradient(tb), -jnp.inf)
-        row = jnp.argmax(ends >= direction * frozen)
-        a, b, start, restart = jax.tree_util.tree_map(lambda leaf: leaf[row], (ta, tb, starts, restarts))
-        y1, dense, _ = plan.replayed_step(operands.theta, settings, a, b, *start, restart)
+        ends = jnp.where(rows.active, direction * lax.stop_gradient(rows.tb), -jnp.inf)
+        number = jnp.argmax(ends >= direction * frozen)
+        row, start = jax.tree_util.tree_map(lambda leaf: leaf[number], (rows, starts))
+        passed = _passed(plan, operands, settings, row, start)
         system = plan.bind(operands.theta, settings)
-        value = sample(plan, system, time, a, b, y1, dense)
+        ta = start.t if plan.has_events else row.ta
+        value = sample(plan, system, time, ta, passed.tb, passed.y, passed.dense)
         return tuple(jnp.where(index < record.num_saved, leaf, jnp.nan) for leaf in value)
 
     return jax.vmap(at)(operands.save_ts, jnp.arange(plan.num_save, dtype=record.num_saved.dtype))

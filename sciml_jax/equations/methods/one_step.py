@@ -94,6 +94,11 @@ class AbstractOneStepMethod(AbstractMethod):
     needs_split: ClassVar[bool] = False
     """Whether the vector field must be a `Split`."""
 
+    evaluates_inside: ClassVar[bool] = True
+    """Whether all nodes lie within the step, so that it can be kept on its side of a discontinuity."""
+    needs_noise_term: ClassVar[bool] = False
+    """For stochastic methods: whether steps use `system.noise.diffusion_and_term`."""
+
     def for_problem(self, problem: Any) -> "AbstractOneStepMethod":
         """The method that solves this problem: itself, unless it is one that chooses by the problem."""
         del problem
@@ -150,7 +155,8 @@ class AbstractOneStepMethod(AbstractMethod):
         adjoint: Any = None,
         key: Any = None,
         on_failure: str = "raise",
+        events: Any = (),
     ) -> Solution:
         """Solve an initial value problem; see `sj.solve` for the options. `key` is not needed and not used."""
         del key
-        return run(problem, self, saveat, rtol, atol, dt0, max_steps, controller, adjoint, on_failure)
+        return run(problem, self, saveat, rtol, atol, dt0, max_steps, controller, adjoint, on_failure, events)

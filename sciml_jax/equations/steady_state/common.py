@@ -19,6 +19,7 @@ from ..engine.flat import concatenate, split_like
 from ..engine.returned import check_vector_field
 from ..engine.traced import TracedFunction
 from ..options import default_tolerances, raise_on_failure
+from ..rest_norm import rest_norm
 from ..solution import Solution, Stats
 from .problem import SteadyStateProblem
 
@@ -139,5 +140,4 @@ def _stats(found, y):
 
 def size(vector: Any, y: Any, fixed: Fixed) -> Any:
     """The root-mean-square norm relative to `atol + rtol |y|`."""
-    scale = fixed.atol + fixed.rtol * jnp.abs(y) + jnp.finfo(y.dtype).tiny
-    return jnp.sqrt(jnp.mean((vector / scale) ** 2))
+    return rest_norm(vector, y, fixed.rtol, fixed.atol)
