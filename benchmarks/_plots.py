@@ -26,7 +26,8 @@ def curves(path: Path, panels: dict[str, dict[str, list[dict]]], title: str) -> 
     names = list(dict.fromkeys(name for methods in panels.values() for name in methods))
     for axis, (problem, methods) in zip(axes[0], panels.items(), strict=True):
         for name, points in methods.items():
-            errors, seconds = [p["error"] for p in points], [p["seconds"] for p in points]
+            good = [p for p in points if p["error"] < 0.5]
+            errors, seconds = [p["error"] for p in good], [p["seconds"] for p in good]
             axis.loglog(errors, seconds, label=name, linewidth=1.2, **style(name, names))
         axis.invert_xaxis()
         axis.set(title=problem, xlabel="relative error at the end")

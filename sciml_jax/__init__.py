@@ -54,6 +54,7 @@ from .equations import FixedStep as FixedStep
 from .equations import ForwardSensitivity as ForwardSensitivity
 from .equations import Gauss as Gauss
 from .equations import Gillespie as Gillespie
+from .equations import GroupedDirect as GroupedDirect
 from .equations import HamiltonianProblem as HamiltonianProblem
 from .equations import Heun as Heun
 from .equations import ImplicitAdjoint as ImplicitAdjoint
@@ -68,6 +69,7 @@ from .equations import KenCarp4 as KenCarp4
 from .equations import Linear as Linear
 from .equations import ManifoldProjection as ManifoldProjection
 from .equations import MapProblem as MapProblem
+from .equations import MassAction as MassAction
 from .equations import Midpoint as Midpoint
 from .equations import Milstein as Milstein
 from .equations import MultipleShooting as MultipleShooting
@@ -139,6 +141,7 @@ from .numerics import PiecewiseConstant as PiecewiseConstant
 from .numerics import PiecewiseLinear as PiecewiseLinear
 from .numerics import SparsityPattern as SparsityPattern
 from .numerics import interpolate as interpolate
+from .equations import DDEProblem as DDEProblem
 
 try:
     __version__ = _version("sciml_jax")

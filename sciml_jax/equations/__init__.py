@@ -43,8 +43,10 @@ from .events.terminate_steady_state import TerminateSteadyState as TerminateStea
 from .hamiltonian import HamiltonianProblem as HamiltonianProblem
 from .implicit_dae import ImplicitDAEProblem as ImplicitDAEProblem
 from .jumps import Gillespie as Gillespie
+from .jumps import GroupedDirect as GroupedDirect
 from .jumps import IntegratedHazard as IntegratedHazard
 from .jumps import JumpProblem as JumpProblem
+from .jumps import MassAction as MassAction
 from .jumps import TauLeaping as TauLeaping
 from .linear_solvers import GMRES as GMRES
 from .linear_solvers import KLU as KLU
@@ -180,3 +182,4 @@ from .steady_state import SteadyStateProblem as SteadyStateProblem
 from .stepping import SteppingState as SteppingState
 from .stepping import init as init
 from .stepping import step as step
+from .delays.problem import DDEProblem as DDEProblem

@@ -177,6 +177,12 @@ def init(
         raise TypeError(msg)
     method = problem.default_method() if method is None else method
     check_instance(method, AbstractOneStepMethod, "method", "sj.Tsit5()")
+    if hasattr(problem, "lags"):
+        msg = (
+            "`init` steps problems whose state is all that the next step needs; got a `DDEProblem`, which also needs its "
+            "past. Use `sj.solve`."
+        )
+        raise TypeError(msg)
     if not isinstance(problem, method.problem_types):
         names = ", ".join(kind.__name__ for kind in method.problem_types)
         msg = f"`{method.name}` solves {names}; got {type(problem).__name__}. Choose a method for that problem."

@@ -14,20 +14,24 @@ import math
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from .counter_normals import normal_pairs, threefry
 
+DEPTH = 22
+"""How often the interval is halved. Times that are further apart than one of the smallest intervals have exactly the
+joint law of a Brownian motion."""
+
+# One row for the whole interval, one for each halving, one inside of the smallest interval: a multiple of eight, for
+# vector units, along the last axis of all arrays.
+_POWERS = np.array([1.0, *(2.0**level for level in range(DEPTH + 1))])
+_IS_WHOLE = np.arange(DEPTH + 2) == 0
+_IS_LAST = np.arange(DEPTH + 2) == DEPTH + 1
+_ROOT_3 = math.sqrt(3.0)
+
 _SIGNS = 0x9E3779B9
 """Changes the key for `random_signs`."""
-
-
-def tree_depth(time_dtype: Any) -> int:
-    """How often the interval is halved: 24 times, in float32 20 times.
-
-    Times that are further apart than one of the smallest intervals have exactly the joint law of a Brownian motion.
-    """
-    return 24 if jnp.dtype(time_dtype).itemsize >= 8 else 20
 
 
 def path_and_integral(words: Any, t0: Any, t1: Any, times: Any, size: int, dtype: Any) -> tuple[Any, Any]:
@@ -48,25 +52,24 @@ def path_and_integral(words: Any, t0: Any, t1: Any, times: Any, size: int, dtype
 
     Returns
     -------
-    A pair of arrays of shape (T, size). Cost: 2 T size normal numbers for each of `tree_depth` levels.
+    A pair of arrays of shape (T, size). Cost: 2 T size normal numbers for each of the `DEPTH` levels.
     """
     t0, t1, times = lax.stop_gradient((t0, t1, times))
-    depth, time_dtype = tree_depth(jnp.result_type(times)), jnp.result_type(times)
-    span = t1 - t0
-    powers = jnp.asarray([2.0**level for level in range(depth + 1)], time_dtype)
+    span, powers = t1 - t0, jnp.asarray(_POWERS, jnp.result_type(times))
     scaled = jnp.clip((times - t0) / span, 0.0, 1.0)[:, None] * powers
     cell = jnp.minimum(jnp.floor(scaled), powers - 1)
-    motion = jnp.arange(size, dtype=jnp.uint32)
-    normals = _normals(words, (powers + cell).astype(jnp.uint32)[..., None], motion, dtype)
-    weights = _weights(scaled - cell, span / powers)
-    value, integral = (jnp.sum(weight.astype(dtype)[..., None] * normals, axis=(1, 2)) for weight in weights)
-    # The whole interval: a straight line and a parabola.
-    theta = scaled[:, 0]
-    root, length = _normals(words, jnp.zeros(1, jnp.uint32), motion, dtype), jnp.sqrt(span)
-    area = jnp.stack([theta, math.sqrt(3.0) * theta * (1 - theta)], axis=-1)
-    below = jnp.stack([theta**2 / 2, math.sqrt(3.0) * (theta**2 / 2 - theta**3 / 3)], axis=-1)
-    value = value + jnp.sum((length * area).astype(dtype)[..., None] * root, axis=1)
-    return value, integral + jnp.sum((length * span * below).astype(dtype)[..., None] * root, axis=1)
+    nodes = jnp.where(_IS_WHOLE, 0.0, powers + cell).astype(jnp.uint32)
+    motion = jnp.arange(size, dtype=jnp.uint32)[:, None, None]
+    # The barrier keeps XLA from drawing them anew for each of the four sums.
+    drawn = lax.optimization_barrier(normal_pairs(words, *jnp.broadcast_arrays(nodes, motion)))
+    normals = [part.astype(dtype) for part in drawn]
+    value, integral = _weights(scaled - cell)
+    length = span / powers
+    total = lambda weights, scale: sum(
+        jnp.sum((weight * scale).astype(dtype) * part, axis=-1) for weight, part in zip(weights, normals, strict=True)
+    )
+    root = jnp.sqrt(length)
+    return total(value, root).T, total(integral, root * length).T
 
 
 def brownian_increments(words: Any, t0: Any, t1: Any, ta: Any, tb: Any, size: int, dtype: Any) -> tuple[Any, Any]:
@@ -85,46 +88,48 @@ def brownian_increments(words: Any, t0: Any, t1: Any, ta: Any, tb: Any, size: in
 def random_signs(words: Any, t0: Any, t1: Any, t: Any, size: int, dtype: Any) -> Any:
     """Independent signs, +1 or -1, of shape (size,), that belong to the smallest interval that holds `t`."""
     t0, t1, t = lax.stop_gradient((t0, t1, jnp.asarray(t)))
-    cells = 2.0 ** tree_depth(t.dtype)
-    cell = jnp.floor(jnp.clip((t - t0) / (t1 - t0), 0.0, 1.0) * cells).astype(jnp.uint32)
+    cell = jnp.floor(jnp.clip((t - t0) / (t1 - t0), 0.0, 1.0) * 2.0**DEPTH).astype(jnp.uint32)
     motion = jnp.arange(size, dtype=jnp.uint32)
     bits, _ = threefry(words ^ jnp.uint32(_SIGNS), jnp.full_like(motion, cell), motion)
     return jnp.where((bits & jnp.uint32(1)) == 1, 1, -1).astype(dtype)
 
 
-def _normals(words: Any, nodes: Any, motion: Any, dtype: Any) -> Any:
-    """Both normal numbers of nodes, shape (..., 1), for all motions: shape (..., 2, size)."""
-    nodes, motion = jnp.broadcast_arrays(nodes, motion)
-    return jnp.stack(normal_pairs(words, nodes, motion), axis=-2).astype(dtype)
+def _weights(theta: Any) -> tuple[tuple, tuple]:
+    """Weights of both normal numbers of every row in the path and in its integral, for intervals of length one.
 
-
-def _weights(theta: Any, length: Any) -> tuple[Any, Any]:
-    """Weights of both normal numbers of every node in the path and in its integral, shapes (T, levels, 2).
-
-    `theta` is the place in the node's interval, from 0 to 1. All levels but the last one halve.
+    `theta`, shape (T, rows), is the place in the row's interval, from 0 to 1.
     """
+    rows = zip(*(_whole(theta), _halved(theta), _inside(theta)), strict=True)
+    first, second, first_below, second_below = (
+        jnp.where(_IS_WHOLE, whole, jnp.where(_IS_LAST, inside, halved)) for whole, halved, inside in rows
+    )
+    return (first, second), (first_below, second_below)
+
+
+def _whole(theta: Any) -> tuple:
+    """A straight line and a parabola."""
+    bow = theta * (1 - theta)
+    return theta, _ROOT_3 * bow, theta**2 / 2, _ROOT_3 * (theta**2 / 2 - theta**3 / 3)
+
+
+def _halved(theta: Any) -> tuple:
+    """What the two numbers of a halving add: parabolas on both halves."""
     is_left = theta < 0.5
     phi = jnp.where(is_left, 2 * theta, 2 * theta - 1)
     bow, under = 3 * phi * (1 - phi), 3 * phi**2 / 2 - phi**3
-    sign = jnp.where(is_left, 1.0, -1.0)
+    sign = jnp.where(is_left, 1.0, -1.0).astype(theta.dtype)
     line = jnp.where(is_left, phi, 1 - phi)
     under_line = jnp.where(is_left, phi**2 / 2, phi - phi**2 / 2)
-    first, second = (line - bow) / 4, sign * bow / math.sqrt(12.0)
-    first_below = (under_line - under) / 8
-    second_below = (jnp.where(is_left, 0.0, 0.5) + sign * under) / (2 * math.sqrt(12.0))
-    value = jnp.stack([first, second], axis=-1).at[:, -1].set(_bridge(theta[:, -1])[0])
-    integral = jnp.stack([first_below, second_below], axis=-1).at[:, -1].set(_bridge(theta[:, -1])[1])
-    scale = jnp.sqrt(length)[..., None]
-    return value * scale, integral * scale * length[..., None]
+    beyond = jnp.where(is_left, 0.0, 0.5).astype(theta.dtype) + sign * under
+    return (line - bow) / 4, sign * bow / (2 * _ROOT_3), (under_line - under) / 8, beyond / (4 * _ROOT_3)
 
 
-def _bridge(theta: Any) -> tuple[Any, Any]:
-    """The same for a place inside of the smallest interval: the law of (W, int W) there, given both at its end."""
+def _inside(theta: Any) -> tuple:
+    """The law of the path and its integral at a place, given both at the end: by Cholesky's factors."""
     q = theta * (1 - theta)
     variance = q * (1 - 3 * q)
     deviation = jnp.sqrt(jnp.maximum(variance, 0.0))
-    covariance = theta**2 / 2 - theta**3 / 2 - 3 * q * (theta**2 / 2 - theta**3 / 3)
-    slope = jnp.where(variance > 0, covariance / jnp.where(deviation > 0, deviation, 1.0), 0.0)
+    covariance = theta**2 * (1 - theta) / 2 - 3 * q * (theta**2 / 2 - theta**3 / 3)
+    slope = jnp.where(variance > 0, covariance / jnp.where(variance > 0, deviation, 1.0), 0.0)
     rest = jnp.sqrt(jnp.maximum(q, 0.0) ** 3 / (12 * (1 - 3 * q)))
-    zero = jnp.zeros_like(theta)
-    return jnp.stack([deviation, zero], axis=-1), jnp.stack([slope, rest], axis=-1)
+    return deviation, jnp.zeros_like(theta), slope, rest

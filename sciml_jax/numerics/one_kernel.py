@@ -22,6 +22,10 @@ MOST_EQUATIONS = 6000
 MOST_MULTIPLY_ADDS = 4096
 """Size of a matrix product (rows times columns times inner) up to which plain loops are as good as a library's."""
 
+MOST_REDUCED = 4095
+"""Entries of a floating-point sum, maximum or minimum that XLA:CPU still compiles inside a kernel; it hands larger ones
+to a library, and then fails (`UNIMPLEMENTED: Fusion kind`)."""
+
 CHEAP = 1000
 """Operations, as XLA counts them, below which the CPU client runs a program in the thread that called it."""
 
@@ -130,7 +134,7 @@ def _is_eligible(closed: Any) -> bool:
             inner = _inner_jaxprs(eqn)
             if inner and eqn.primitive.name in _NESTED:
                 stack.extend(inner)
-            elif eqn.primitive.name not in _PLAIN and not _is_small_product(eqn):
+            elif (eqn.primitive.name not in _PLAIN and not _is_small_product(eqn)) or _is_large_reduction(eqn):
                 return False
     return count <= MOST_EQUATIONS
 
@@ -143,6 +147,13 @@ def _is_small_product(eqn: Any) -> bool:
     for axis in contract:
         inner *= eqn.invars[0].aval.shape[axis]
     return eqn.outvars[0].aval.size * inner <= MOST_MULTIPLY_ADDS
+
+
+def _is_large_reduction(eqn: Any) -> bool:
+    if eqn.primitive.name not in ("reduce_sum", "reduce_max", "reduce_min"):
+        return False
+    aval = eqn.invars[0].aval
+    return aval.size > MOST_REDUCED and not jnp.issubdtype(aval.dtype, jnp.integer)
 
 
 def _inner_jaxprs(eqn: Any) -> list:

@@ -36,7 +36,9 @@ NOISY = (
     ListedNoise("Milstein", sj.Milstein(), 1.0, noises=("diagonal", "scalar", "additive")),
     ListedNoise("StochasticHeun", sj.StochasticHeun(), 0.5, noises=ANY, orders=(1.0, 1.0, 1.0, 1.0)),
     ListedNoise("DRI1", sj.DRI1(), 0.5, noises=ANY, orders=(1.0, 1.0, 1.0, 2.0)),
-    ListedNoise("ImplicitEulerMaruyama", sj.ImplicitEulerMaruyama(), 0.5, True, noises=ANY, orders=(0.5, 0.5, 0.5, 1.0)),
+    ListedNoise(
+        "ImplicitEulerMaruyama", sj.ImplicitEulerMaruyama(), 0.5, True, noises=ANY, orders=(0.5, 0.5, 0.5, 1.0)
+    ),
     ListedNoise("SRIW1", sj.SRIW1(), 1.5, has_error_estimate=True, noises=("scalar", "diagonal")),
     ListedNoise(
         "SOSRI", sj.SOSRI(), 1.5, has_error_estimate=True, noises=("diagonal", "scalar"), is_representative=True

@@ -17,5 +17,6 @@ def changed(plan: Any, **changes: Any) -> Plan:
         "save_every": plan.save_every,
         "dense": plan.dense,
         "has_stops": plan.has_stops,
+        "delays": plan.delays,
     } | changes
     return Plan(kept.pop("method"), kept.pop("system"), **kept)

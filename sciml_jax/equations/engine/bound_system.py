@@ -32,6 +32,8 @@ class BoundSystem:
         self._limits: tuple | None = None
         self.has_fixed_steps = False
         """Whether the step sizes are given, and an error estimate changes nothing."""
+        self.time_resolution: Any = 0.0
+        """To which part of the time events are located."""
         self.computes_slopes_once = True
         """Whether explicit stages hold their slopes; see `one_kernel.computed_once`."""
         self.scratch: Any = None

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from ...core.checks import check_instance
 from ...core.tree import is_concrete
+from ..adjoints.replay import Replay
 from ..controllers import FixedStep, PIDController
 from ..controllers.pid import as_classic
 from ..sparsity import check_sparsity
@@ -66,6 +67,24 @@ def check_events(problem: Any, adjoint: Any, triggers: tuple) -> None:
         msg = (
             "Events change the state, and a fully implicit equation would need a consistent slope there; got an "
             "`ImplicitDAEProblem` with `events`. State it with a mass matrix, or stop with `sj.init` and `sj.step`."
+        )
+        raise ValueError(msg)
+
+
+def check_delays(problem: Any, adjoint: Any, changing: Any) -> None:
+    """Refuse what is not there for problems with delays."""
+    if not hasattr(problem, "lags"):
+        return
+    if adjoint is not None and not isinstance(adjoint, Replay):
+        msg = (
+            "Only `sj.Replay()` keeps the past that a delay problem looks up; got "
+            f"`{type(adjoint).__name__}`. Leave `adjoint` out."
+        )
+        raise ValueError(msg)
+    if changing is not None:
+        msg = (
+            "`affect` must return the state alone for a delay problem, because its past depends on `args` as they were; "
+            "got one that returns `(y, args)`. Put what changes into the state, with derivative zero."
         )
         raise ValueError(msg)
 

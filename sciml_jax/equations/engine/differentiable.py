@@ -98,13 +98,31 @@ def _over(plan, size, axes):
 
 def _recorded(plan, whole, settings):
     operands = take_apart(plan, whole)
+    if plan.delays is not None:
+        return _recorded_with_delays(plan, One(), operands, settings, lambda outputs: outputs_together(plan, outputs))
     run = integrate(plan, One(), operands, settings, record=True)
     outputs, info = outputs_of(plan, One(), operands, settings, run)
     record = Record(run.rows, num_rows=info[3], num_accepted=info[3], num_saved=info[4], num_events=info[8])
     return outputs_together(plan, outputs), info, record
 
 
+def _recorded_with_delays(plan, over, operands, settings, together):
+    """Every step with what it looks up, also in a batch: replaying needs all of it."""
+    run = integrate(plan.recording, over, operands, settings)
+    if over.lead:
+        run = run._replace(saved=tuple(jnp.moveaxis(leaf, 1, 0) for leaf in run.saved))
+    outputs, info = outputs_of(plan, over, operands, settings, run)
+    kept = run.state.history.kept
+    return together(outputs), info, Record(kept.rows, info[3], info[3], info[4], info[8], kept.pieces)
+
+
 def _recorded_lanes(plan, size, axes, whole, settings):
+    if plan.delays is not None:
+        together = jax.vmap(functools.partial(outputs_together, plan))
+        record = lambda size, axes, whole, settings: _recorded_with_delays(
+            plan, _over(plan, size, axes), take_apart(plan, whole, axes[0]), settings, together
+        )
+        return _blocked(record)(size, axes, whole, settings)
     outputs, info = _forward_lanes(plan)(size, axes, whole, settings)
     # Replaying a batch records it anew, so this record is computed only where something else asks for it.
     rows, count = record_lanes(plan, _over(plan, size, axes), take_apart(plan, whole, axes[0]), settings)
@@ -126,6 +144,13 @@ class Active:
         """The leaves of the active operands."""
         pairs = zip(self._treedef.flatten_up_to(tree), self._is_active, strict=True)
         return [leaf for leaf, active in pairs if active]
+
+    def replaced(self, operands: Operands, chosen: Any) -> Operands:
+        """The operands with others in the place of the active ones."""
+        supply = iter(chosen)
+        pairs = zip(self._treedef.flatten_up_to(operands), self._is_active, strict=True)
+        leaves = [next(supply) if active else leaf for leaf, active in pairs]
+        return jax.tree_util.tree_unflatten(self._treedef, leaves)
 
     def all(self, chosen: Any) -> Operands:
         """The operands' tangents, zero for those that are not active."""
@@ -149,8 +174,12 @@ def _linear_part(plan: Any, operands: Operands, settings: Settings, record: Reco
     # JAX traces the matrix twice, for itself and to transpose it; under jit the second time costs nothing.
     @jax.jit
     def unrolled_tangents(operands, settings, record, moves):
-        replay = lambda whole: outputs_together(plan, unrolled_outputs(plan, take_apart(plan, whole), settings, record))
-        return jax.jvp(replay, (operands,), (active.all(moves),))[1]
+        def replay(chosen):
+            whole = take_apart(plan, active.replaced(operands, chosen))
+            return outputs_together(plan, unrolled_outputs(plan, whole, settings, record))
+
+        # The others have no tangent at all: JAX cannot transpose a barrier of some tangents and some zeros.
+        return jax.jvp(replay, (active.chosen(operands),), (moves,))[1]
 
     def matvec(vector):
         image = unrolled_tangents(operands, settings, record, inputs.unpack(vector[size:]))
@@ -184,15 +213,18 @@ def _pushing(plan: Any, active: Any, inputs: RealVector, outputs: RealVector) ->
         return jnp.concatenate([rhs[:size] + outputs.pack(outputs_together(plan, image)), rhs[size:]])
 
     def many(number, axes, whole, settings, counts, rhs):
-        del counts
         rhs = _with_lanes(number, axes[3], rhs)
         tangents = jax.vmap(lambda rhs: take_apart(plan, active.all(inputs.unpack(rhs[size:]))))(rhs)
         operands = take_apart(plan, whole, axes[0])
-        image = push_lanes(plan, _over(plan, number, axes), operands, settings, tangents, 0)
+        over = _over(plan, number, axes)
+        if plan.delays is None:
+            image = push_lanes(plan, over, operands, settings, tangents, 0)
+        else:
+            image = plan.delays.push_lanes(plan, over, operands, settings, counts, tangents, (axes[2], 0))
         pack = lambda image: outputs.pack(outputs_together(plan, image))
         return jax.vmap(lambda rhs, image: jnp.concatenate([rhs[:size] + pack(image), rhs[size:]]))(rhs, image)
 
-    return _for_record(single, many)
+    return _for_record(plan, single, many)
 
 
 def _pulling(plan: Any, active: Any, inputs: RealVector, outputs: RealVector) -> Any:
@@ -213,17 +245,23 @@ def _pulling(plan: Any, active: Any, inputs: RealVector, outputs: RealVector) ->
         rhs = _with_lanes(number, axes[3], rhs)
         operands, cotangents = take_apart(plan, whole, axes[0]), jax.vmap(cotangents_of)(rhs)
         over = _over(plan, number, axes)
-        return jax.vmap(add)(rhs, pull_lanes(plan, over, operands, settings, counts, cotangents, (axes[2], 0)))
+        pull = pull_lanes if plan.delays is None else plan.delays.pull_lanes
+        return jax.vmap(add)(rhs, pull(plan, over, operands, settings, counts, cotangents, (axes[2], 0)))
 
-    return _for_record(single, many)
+    return _for_record(plan, single, many)
 
 
-def _for_record(single: Any, many: Any) -> Any:
-    """`single` for one record; `many` where every lane has its own, which is then not read but made anew."""
+def _for_record(plan: Any, single: Any, many: Any) -> Any:
+    """`single` for one record; `many` where every lane has its own, which is then not read but made anew.
+
+    With delays it is read: `many` gets it in place of its counts.
+    """
 
     def lanes(number, axes, operands, settings, record, rhs):
         if not _has_lanes(axes[2]):
             return jax.vmap(single, axes, axis_size=number)(operands, settings, record, rhs)
+        if plan.delays is not None:
+            return _blocked(many)(number, axes, operands, settings, record, rhs)
         counts, counts_axes = ((r.num_accepted, r.num_saved, r.num_events) for r in (record, axes[2]))
         return _blocked(many)(number, (*axes[:2], counts_axes, axes[3]), operands, settings, counts, rhs)
 

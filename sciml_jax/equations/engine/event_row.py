@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.custom_derivatives import SymbolicZero
 
 from ...numerics.batching import either
 from ...numerics.loops import vary_like
@@ -169,15 +170,36 @@ def _moving_end(plan: Any, slopes_once: bool) -> Any:
         del fixed
         return moving[2]
 
-    @time.defjvp
-    def time_jvp(primals, tangents):
+    def rule(primals, tangents):
         moving, fixed = primals
         (theta, ta, _, y, memory), (dtheta, dta, given, dy, dmemory) = moving, tangents[0]
         tb = time(moving, fixed)
         rest = theta, ta, y, memory
-        change = jax.jvp(lambda rest: condition(tb, rest, fixed), (rest,), ((dtheta, dta, dy, dmemory),))[1]
+        change = _moved(lambda rest: condition(tb, rest, fixed), rest, (dtheta, dta, dy, dmemory))
         rate = jax.jvp(lambda tb: condition(tb, rest, fixed), (tb,), (jnp.ones_like(tb),))[1]
         decided = lax.stop_gradient(jnp.any(fixed[2] > 0))
+        given = jnp.zeros_like(tb) if isinstance(given, SymbolicZero) else given
         return tb, jnp.where(decided, -change / jnp.where(decided, rate, 1.0), given)
 
+    time.defjvp(rule, symbolic_zeros=True)
     return time
+
+
+def _moved(function: Any, point: Any, moves: Any) -> Any:
+    """The tangent of `function(point)`; what does not move is held fixed.
+
+    JAX cannot transpose a barrier, such as that over the slopes of a stage, of some tangents and some zeros.
+    """
+    leaves, tree = jax.tree_util.tree_flatten(point)
+    moves = tree.flatten_up_to(moves)
+    active = [not isinstance(move, SymbolicZero) for move in moves]
+
+    def of_active(*chosen):
+        supply = iter(chosen)
+        filled = [next(supply) if moving else leaf for leaf, moving in zip(leaves, active, strict=True)]
+        return function(jax.tree_util.tree_unflatten(tree, filled))
+
+    pairs = [(leaf, move) for leaf, move, moving in zip(leaves, moves, active, strict=True) if moving]
+    if not pairs:
+        return jnp.zeros_like(function(point))
+    return jax.jvp(of_active, *zip(*pairs, strict=True))[1]

@@ -5,13 +5,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from ...numerics.loops import while_loop
 
 INTERVALS = 4
 """Parts of a step at whose ends the conditions are evaluated."""
 
-DIPS = 2
+DIPS = 3
 """Evaluations spent on one excursion over zero between two points."""
 
 WINDOW = 4.0
@@ -54,105 +55,143 @@ def search(value: Any, known: Any, sides: Any, is_new: Any, is_start: Any, resol
     resolution
         Of the fraction, shape (crossings,).
     """
-    nodes = jnp.linspace(0.0, 1.0, INTERVALS + 1, dtype=resolution.dtype)
-    values, slopes = jax.vmap(lambda x: jax.jvp(value, (x,), (jnp.ones_like(x),)))(nodes)
-    side = jnp.where(is_new, _first_side(values, slopes, known, sides, is_start, resolution), sides)
+    size, dtype = len(known.searched), resolution.dtype
+    zeros, false = jnp.zeros(size, dtype), jnp.zeros(size, bool)
+    none = (zeros, zeros, zeros)
+    scan = _Scan(jnp.int32(0), none, sides.astype(dtype), ~false, false, none, none, false, none, none, jnp.array(True))
+    scan = while_loop(
+        lambda scan: scan.index <= INTERVALS,
+        lambda scan: _look_at(value, known, scan, sides, is_new, is_start, resolution),
+        scan, sides, is_new, resolution, value(jnp.ones((), dtype)),
+    )  # fmt: skip
+    crosses, low, high = _with_excursions(value, scan, jnp.asarray(known.direction, dtype))
+    place = jnp.where(crosses, _locate(value, crosses, low, high, resolution), jnp.inf)
+    (_, v, slope), side = scan.last, scan.side
+    approaching = (side * slope < 0) & _is_allowed(known, side)
+    distance = jnp.where(approaching, -v / jnp.where(approaching, slope, 1.0), jnp.inf)
+    return Found(crosses, place, side, ~crosses & (distance <= resolution), distance, scan.is_finite)
+
+
+class _Scan(NamedTuple):
+    """The conditions at a few points of a step, one after the other; a point is `(fraction, value, slope)`."""
+
+    index: Any
+    last: tuple
+    side: Any
+    searching: Any
+    """Whether no crossing was found yet."""
+    crosses: Any
+    low: tuple
+    """The points on both sides of the first crossing."""
+    high: tuple
+    dips: Any
+    """Whether an excursion over zero may lie between two points, in front of the crossing."""
+    left: tuple
+    """Those points."""
+    right: tuple
+    is_finite: Any
+
+
+def _look_at(value, known, scan, sides, is_new, is_start, resolution):
+    """One point more."""
+    x = scan.index.astype(resolution.dtype) / INTERVALS
+    v, s = _once(jax.jvp(value, (x,), (jnp.ones_like(x),)))
+    point, begins = (jnp.broadcast_to(x, v.shape), v, s), scan.index == 0
+    side = jnp.where(begins & is_new, _first_side(v, s, known, sides, is_start, resolution), scan.side)
+    turned = (side != 0) & (side * v <= 0) & ~begins
+    first = turned & _is_allowed(known, side) & scan.searching
+    # Towards zero at the one end and away from it at the other: an excursion may lie between.
+    bowl = scan.searching & ~turned & ~scan.dips & ~begins & (side * scan.last[2] < 0) & (side * s > 0)
+    side, turned, first, bowl = _once((side, turned, first, bowl))
+    pick = lambda flag, new, old: tuple(jnp.where(flag, n, o) for n, o in zip(new, old, strict=True))
+    now = jnp.sign(v)
+    return _Scan(
+        index=scan.index + 1,
+        last=point,
+        side=jnp.where(begins, side, jnp.where(now == 0, jnp.where(turned, -side, side), now)),
+        searching=scan.searching & ~first,
+        crosses=scan.crosses | first,
+        low=pick(first, scan.last, scan.low),
+        high=pick(first, point, scan.high),
+        dips=scan.dips | bowl,
+        left=pick(bowl, scan.last, scan.left),
+        right=pick(bowl, point, scan.right),
+        is_finite=scan.is_finite & jnp.all(jnp.isfinite(v)),
+    )
+
+
+def _is_allowed(known, side):
+    """Whether a crossing away from this side counts."""
     direction = jnp.asarray(known.direction, side.dtype)
-    open_, low, high = jnp.zeros_like(side, bool), jnp.zeros_like(side), jnp.ones_like(side)
-    searching, dip, dip_at, dip_side = jnp.ones_like(open_), open_, jnp.zeros_like(side), side
-    for j in range(1, INTERVALS + 1):
-        turned = (side != 0) & (side * values[j] <= 0)
-        allowed = (direction == 0) | (direction == -side)
-        first = turned & allowed & searching
-        open_, low, high = open_ | first, jnp.where(first, nodes[j - 1], low), jnp.where(first, nodes[j], high)
-        # Towards zero at the one end and away from it at the other: an excursion may lie between.
-        bowl = searching & ~turned & ~dip & (side * slopes[j - 1] < 0) & (side * slopes[j] > 0)
-        dip, dip_at, dip_side = dip | bowl, jnp.where(bowl, nodes[j - 1], dip_at), jnp.where(bowl, side, dip_side)
-        searching = searching & ~first
-        now = jnp.sign(values[j])
-        side = jnp.where(now == 0, jnp.where(turned, -side, side), now)
-    open_, low, high = _with_excursions(value, (values, slopes), dip, dip_at, dip_side, (open_, low, high), direction)
-    place = _locate(value, open_, low, high, resolution)
-    approaching = (side * slopes[-1] < 0) & ((direction == 0) | (direction == -side))
-    distance = jnp.where(approaching, -values[-1] / jnp.where(approaching, slopes[-1], 1.0), jnp.inf)
-    is_near = ~open_ & (distance <= resolution)
-    place = jnp.where(open_, place, jnp.inf)
-    return Found(open_, place, side, is_near, distance, jnp.all(jnp.isfinite(values)))
+    return (direction == 0) | (direction == -side)
 
 
-def _first_side(values, slopes, known, sides, is_start, resolution):
-    """The sign that each condition has behind the beginning of an arc."""
-    on_root = jnp.abs(values[0]) <= WINDOW * resolution * jnp.abs(slopes[0])
-    moving = jnp.where(slopes[0] == 0, jnp.sign(values[1]), jnp.sign(slopes[0]))
+def _first_side(v, s, known, sides, is_start, resolution):
+    """The sign that each condition has behind the beginning of an arc; zero where only the next point can tell."""
+    on_root = jnp.abs(v) <= WINDOW * resolution * jnp.abs(s)
     # A Boolean has no slope: its value says all, but before the first step it counts as not having happened yet.
     happened = np.where(known.direction >= 0, 1.0, -1.0)
-    sign = jnp.where(known.is_boolean & is_start, -happened, jnp.sign(values[0]))
+    sign = jnp.where(known.is_boolean & is_start, -happened, jnp.sign(v))
     # One that has just happened has, even if the state at the root, known to a tolerance, does not show it yet.
     sign = jnp.where(known.is_boolean & (sides != 0), sides, sign)
-    return jnp.where(on_root & ~known.is_boolean, moving, sign).astype(values.dtype)
+    return jnp.where(on_root & ~known.is_boolean, jnp.sign(s), sign).astype(v.dtype)
 
 
-def _with_excursions(value, nodal, dip, start, side, bracket, direction):
-    """Brackets of crossings that begin and end between two neighbouring points, where they come first."""
-    open_, low, high = bracket
-    values, slopes = nodal
-    comes_first = dip & (~open_ | (start < low))
-    index = jnp.round(start * INTERVALS).astype(jnp.int32)
-    each = jnp.arange(side.shape[0])
-    at = lambda table, k: table[jnp.minimum(k, INTERVALS), each]
-    left = (start, at(values, index), at(slopes, index))
-    right = (start + 1.0 / INTERVALS, at(values, index + 1), at(slopes, index + 1))
+def _with_excursions(value, scan, direction):
+    """Brackets of the first crossings, those that begin and end between two neighbouring points included."""
+    side = jnp.sign(scan.left[1])
 
     def going(carry):
         count, active, *_ = carry
         return (count < DIPS) & jnp.any(active)
 
     def body(carry):
-        count, active, left, right, opened, a, b = carry
-        x = _extremum(left, right)
-        v, s = _each(value, x)
-        through = active & (side * v <= 0)
+        count, active, left, right, crosses, low, high = carry
+        x = _once(_extremum(left, right))
+        middle = (x, *_each(value, x))
+        through = _once(active & (side * middle[1] <= 0))
         # The way over zero, or where that is not asked for the way back.
         over = (direction == 0) | (direction == -side)
-        a = jnp.where(through, jnp.where(over, left[0], x), a)
-        b = jnp.where(through, jnp.where(over, x, right[0]), b)
-        falling = side * s < 0
-        pick = lambda flag, old: tuple(jnp.where(flag, n, o) for n, o in zip((x, v, s), old, strict=True))
-        ends = pick(falling, left), pick(~falling, right)
-        return count + 1, active & ~through, *ends, opened | through, a, b
+        pick = lambda flag, new, old: tuple(jnp.where(flag, n, o) for n, o in zip(new, old, strict=True))
+        low = pick(through, pick(over, left, middle), low)
+        high = pick(through, pick(over, middle, right), high)
+        falling = side * middle[2] < 0
+        ends = pick(falling, middle, left), pick(~falling, middle, right)
+        return count + 1, active & ~through, *ends, crosses | through, low, high
 
-    carry = (jnp.int32(0), comes_first, left, right, jnp.zeros_like(dip), low, high)
-    *_, opened, a, b = while_loop(going, body, carry, nodal, side)
-    return open_ | opened, jnp.where(opened, a, low), jnp.where(opened, b, high)
+    carry = (jnp.int32(0), scan.dips, scan.left, scan.right, scan.crosses, scan.low, scan.high)
+    *_, crosses, low, high = while_loop(going, body, carry, scan)
+    return crosses, low, high
 
 
 def _each(value, x):
     """Every condition and its slope at its own fraction."""
+    if x.shape[0] == 1:
+        return _once(jax.jvp(lambda x: value(x[0]), (x,), (jnp.ones_like(x),)))
     values, slopes = jax.vmap(lambda x: jax.jvp(value, (x,), (jnp.ones_like(x),)))(x)
-    return jnp.diagonal(values), jnp.diagonal(slopes)
+    return _once((jnp.diagonal(values), jnp.diagonal(slopes)))
+
+
+def _once(values):
+    """The same values, which XLA would otherwise compute again for each of their many readers."""
+    return lax.optimization_barrier(values)
 
 
 def _extremum(left, right):
-    """Where the cubic through values and slopes at both ends has its extremum between them."""
-    (a, va, sa), (b, vb, sb) = left, right
-    width = b - a
-    da, db, rise = width * sa, width * sb, vb - va
-    # The derivative of the cubic is A x^2 + B x + C.
-    A, B, C = 3 * (da + db - 2 * rise), 6 * rise - 4 * da - 2 * db, da
-    root = jnp.sqrt(jnp.maximum(B * B - 4 * A * C, 0.0))
-    q = -0.5 * (B + jnp.where(B >= 0, root, -root))
-    one, two = q / jnp.where(A == 0, 1.0, A), C / jnp.where(q == 0, 1.0, q)
-    # It has one root between the ends, where its signs differ.
-    x = jnp.where((A != 0) & (one > 0) & (one < 1), one, two)
-    x = jnp.where((x > 0) & (x < 1), x, 0.5)
-    return a + width * x
+    """Where the slope would vanish between two points if it were linear."""
+    (a, _, da), (b, _, db) = left, right
+    x = a + (b - a) * da / jnp.where(da == db, 1.0, da - db)
+    return jnp.where((x > a) & (x < b), x, 0.5 * (a + b))
 
 
 def _locate(value, open_, low, high, resolution):
-    """The ends behind the roots of brackets narrowed to the resolution, by Chandrupatla's method."""
+    """The ends behind the roots of brackets narrowed to the resolution, by Chandrupatla's method.
 
-    def condition_at(x):
-        return jnp.diagonal(jax.vmap(value)(x))
+    T. R. Chandrupatla, A new hybrid quadratic/bisection algorithm for finding the zero of a nonlinear function without
+    using derivatives, Adv. Eng. Softw. 28 (1997) 145-149.
+    """
+
+    condition_at = lambda x: value(x[0]) if x.shape[0] == 1 else jnp.diagonal(jax.vmap(value)(x))
 
     def going(carry):
         return jnp.any(carry[0])
@@ -161,11 +200,11 @@ def _locate(value, open_, low, high, resolution):
         active, count, a, b, c, fa, fb, fc, t = carry
         # b is the newest point, a lies on the other side of the root, c is the point before.
         x = a + t * (b - a)
-        fx = condition_at(x)
+        fx = _once(condition_at(x))
         same = jnp.sign(fx) == jnp.sign(fa)
         c, fc = jnp.where(same, a, b), jnp.where(same, fa, fb)
         b, fb = jnp.where(same, b, a), jnp.where(same, fb, fa)
-        a, fa = x, fx
+        a, b, c, fa, fb, fc = _once((x, b, c, fx, fb, fc))
         width = jnp.abs(b - a)
         ratio = lambda n, d: n / jnp.where(d == 0, 1.0, d)
         xi, phi = ratio(a - b, c - b), ratio(fa - fb, fc - fb)
@@ -174,15 +213,19 @@ def _locate(value, open_, low, high, resolution):
         t = jnp.where(quadratic, t, 0.5)
         least = 0.25 * ratio(resolution, width)
         t = jnp.clip(t, least, 1 - least)
+        t = _once(t)
         return active & (width > resolution) & (count < 100), count + 1, a, b, c, fa, fb, fc, t
 
-    fl, fh = condition_at(low), condition_at(high)
-    carry = (open_, jnp.int32(0), high, low, low, fh, fl, fl, jnp.full_like(low, 0.5))
+    (a, fa, _), (b, fb, _) = high, low
+    # The first point by a secant; where an end is a root itself, which begins an arc, in the middle.
+    secant = fa / jnp.where(fa == fb, 1.0, fa - fb)
+    t = jnp.where((secant > 0.01) & (secant < 0.99), secant, 0.5)
+    carry = (open_, jnp.int32(0), a, b, b, fa, fb, fb, t)
 
     def frozen_body(carry):
         new = body(carry)
         keep = lambda n, o: jnp.where(carry[0], n, o)
         return (new[0], new[1], *(keep(n, o) for n, o in zip(new[2:], carry[2:], strict=True)))
 
-    carry = while_loop(going, frozen_body, carry, open_, low, high, resolution)
+    carry = while_loop(going, frozen_body, carry, resolution)
     return jnp.maximum(carry[2], carry[3])

@@ -52,6 +52,8 @@ class State(NamedTuple):
     """Beginning and end of those steps, shape (max_steps, 2)."""
     events: Any = None
     """Where the events stand (`EventState`); or None."""
+    history: Any = None
+    """What delays look up (`delays.history.History`); or None."""
 
 
 class Row(NamedTuple):
@@ -64,6 +66,8 @@ class Row(NamedTuple):
     """The memory at `ta`, for methods that have one."""
     events: Any = None
     """What happens at its end (`Occurrence`), in a solve with events."""
+    delays: Any = None
+    """What lookups in it reach and why it ends where it does (`delays.history.Marks`), with delays."""
 
 
 def start(plan: Any, operands: Operands, settings: Settings) -> State:
@@ -131,6 +135,8 @@ def start(plan: Any, operands: Operands, settings: Settings) -> State:
         piece_ends=ends,
         events=start_events(plan, operands, settings) if plan.has_events else None,
     )
+    if plan.delays is not None:
+        state = state._replace(history=plan.delays.start(plan, operands, settings, state))
     return vary_like(state, operands, settings)
 
 
@@ -153,19 +159,33 @@ def attempt(plan: Any, operands: Operands, settings: Settings, state: State) -> 
     if plan.has_events:
         tb, lands, is_end = _towards_event(state, target, tb, lands, is_end)
         row = row._replace(tb=tb, events=Occurrence((), (), state.events.is_new))
+    is_short, ahead = lands, None
+    if plan.delays is not None:
+        ahead = plan.delays.look_ahead(plan, system, state, h, target, is_end)
+        tb, lands, is_end, is_short = ahead.tb, ahead.lands, ahead.is_end, ahead.is_short
+        row, system = row._replace(tb=tb), plan.delays.with_past(plan, operands, system, state, ahead)
     inside, carried = plan.inside(system, ta, tb), state.carried
     if plan.max_steps is not None:
         # Without a bound, derivatives go through this loop itself.
         inside = inside.running_forward()
     if plan.restarts:
-        carried = plan.restarted(inside, ta, state.y, carried, begins_anew(plan, operands, row))
+        anew = begins_anew(plan, operands, row)
+        anew = anew if plan.delays is None else anew | state.history.is_new
+        carried = plan.restarted(inside, ta, state.y, carried, anew)
         row = row._replace(memory=carried)
     if plan.method.carries_scratch:
         inside = inside.with_scratch(state.scratch)
-    step = plan.method.step(inside, ta, tb, state.y, carried)
+    if plan.delays is None:
+        step = plan.method.step(inside, ta, tb, state.y, carried)
+    else:
+        step, is_own, inside = plan.delays.step(plan, operands, inside, state, ahead, carried)
     outside = system.events.outside(tb, step.y1) if plan.has_events else ()
-    accepted, next_h, log_error, status = judge(plan, operands, settings, state, step, ta, tb, lands, outside)
+    accepted, next_h, log_error, status = judge(plan, operands, settings, state, step, ta, tb, is_short, outside)
     changed = None
+    if plan.delays is not None:
+        passed = plan.delays.look_back(plan, settings, inside, state, ahead, step)
+        passed = passed._replace(retake=passed.retake & accepted)
+        accepted, next_h = accepted & ~passed.retake, jnp.where(passed.retake, h, next_h)
     if plan.has_events:
         seen = look(plan, operands, settings, state, inside, tb, step)
         seen = seen._replace(retake=seen.retake & accepted, is_lost=seen.is_lost & accepted)
@@ -175,6 +195,12 @@ def attempt(plan: Any, operands: Operands, settings: Settings, state: State) -> 
     if plan.has_events:
         changed = change(plan, operands, settings, state, tb, step.y1, seen, accepted, status)
         step, status, row = step._replace(y1=changed.y), changed.status, row._replace(events=changed.occurrence)
+    history = None
+    if plan.delays is not None:
+        happens = None if changed is None else changed.occurrence.happens
+        settled = plan.delays.settle(plan, operands, state, ahead, is_own, passed, step, row, accepted, happens)
+        history, marks, lost = settled
+        row, status = row._replace(delays=marks), jnp.where(lost & (status == RUNNING), Status.HISTORY_FULL, status)
     choose = lambda new, old: jax.tree_util.tree_map(lambda a, b: jnp.where(accepted, a, b), new, old)  # noqa: E731
     handed_on = step.f1 if plan.carries_f0 else None
     kept = carried
@@ -201,6 +227,7 @@ def attempt(plan: Any, operands: Operands, settings: Settings, state: State) -> 
         pieces=pieces,
         piece_ends=write(state.piece_ends, jnp.stack([ta, tb]), state.num_accepted) if plan.dense else state.piece_ends,
         events=None if changed is None else changed.events,
+        history=history,
     )
     return state, row
 
@@ -212,6 +239,8 @@ def finish(plan: Any, operands: Operands, settings: Settings, state: State) -> S
     if plan.detects_stiffness:
         stiff = is_stiff(plan, operands, settings, state)
         status = jnp.where(ran_out & stiff, jnp.int32(Status.STIFF), status)
+    if plan.delays is not None:
+        status = plan.delays.diagnosed(plan, operands, settings, state, status)
     return state._replace(status=status)
 
 

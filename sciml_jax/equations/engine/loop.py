@@ -143,7 +143,9 @@ def step_lanes(plan: Any, over: Any, operands: Operands, settings: Settings, sta
     def one(operands, settings, state, wants):
         new, row = plan.traced_once(attempt)(operands, settings, state)
         advanced = wants & (new.num_accepted > state.num_accepted)
-        state = jax.tree_util.tree_map(lambda a, b: jnp.where(wants, a, b), new, state)
+        chosen = jax.tree_util.tree_map(lambda a, b: jnp.where(wants, a, b), new, state)
+        # What delays keep was written behind its end: selecting would copy all of it.
+        state = chosen if state.history is None else chosen._replace(history=chosen.history._replace(kept=new.history.kept))
         return state, row._replace(tb=jnp.where(advanced, row.tb, row.ta))
 
     return over.map(one, operands, settings, state, wants)

@@ -42,12 +42,14 @@ class Settings(NamedTuple):
 
 
 def begins_anew(plan: Any, operands: Operands, row: Any) -> Any:
-    """Whether the memory of a method begins anew with a recorded step: behind a stop or an event."""
+    """Whether the memory of a method begins anew with a recorded step: behind a stop, an event or a breaking point."""
     if not plan.restarts:
         return False
     anew = jnp.array(False)
     if operands.tstops is not None:
         anew = anew | jnp.any(is_stop(operands, row.ta))
+    if row.delays is not None:
+        anew = anew | (row.delays.is_new > 0)
     return anew if row.events is None else anew | (row.events.is_new > 0)
 
 

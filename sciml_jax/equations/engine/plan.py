@@ -30,6 +30,7 @@ class Plan:
         save_every: int | None,
         dense: bool,
         has_stops: bool,
+        delays: Any = None,
     ):
         self.method = method
         self.system = system
@@ -43,8 +44,10 @@ class Plan:
         self.has_stops = has_stops
         self.has_memory = method.carries_memory
         self.has_events = getattr(system, "events", None) is not None
-        interrupted = has_stops or self.has_events
-        self.restarts = method.carries_memory and method.memory_restarts and interrupted
+        self.delays = delays
+        """What is fixed about delays (`delays.delays.Delays`), or None."""
+        interrupted = has_stops or self.has_events or (delays is not None and delays.jumps)
+        self.restarts = method.carries_memory and method.memory_restarts and (interrupted or delays is not None)
         # Over a discontinuity the last evaluation of a step is not the first one of the next.
         self.carries_f0 = method.carries_f0 and not interrupted and not self.has_memory
         self.detects_stiffness = getattr(method, "detect_stiffness", False) and max_steps is not None
@@ -65,6 +68,13 @@ class Plan:
         plan = copy.copy(self)
         plan.num_save, plan.save_every, plan.dense = 0, None, False
         plan._traced = {}
+        return plan
+
+    @functools.cached_property
+    def recording(self) -> "Plan":
+        """The same integration keeping everything that the delays look up in it."""
+        plan = copy.copy(self)
+        plan.delays, plan._traced = self.delays.recording(), {}
         return plan
 
     @functools.cached_property
@@ -105,6 +115,8 @@ class Plan:
         """The system with its operands filled in."""
         system = self.system.bind(theta, settings.consts, settings.rtol, settings.atol)
         system.has_fixed_steps = not self.controller_is_adaptive
+        if self.has_events:
+            system.time_resolution = jnp.max(settings.events.rtol, initial=0.0)
         return system
 
     def restarted(self, system: Any, ta: Any, y: tuple, memory: Any, restarts: Any) -> Any:

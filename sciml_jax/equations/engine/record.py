@@ -24,6 +24,8 @@ class Record(NamedTuple):
     """How many save times were reached."""
     num_events: Any = None
     """How often each event happened, shape (events,)."""
+    pieces: Any = None
+    """The dense outputs that delays look up, with a few rows more than steps; or None."""
 
 
 def outputs_of(plan: Any, over: Any, operands: Operands, settings: Any, run: Run) -> tuple[Outputs, tuple]:

@@ -22,7 +22,7 @@ from .replay_row import Outputs, Pulled, Pushed, pull_row, push_row
 def push_forward(plan: Any, operands: Operands, settings: Settings, record: Record, tangents: Operands) -> Outputs:
     """Tangents of the outputs from tangents of the operands."""
     step = lambda row, carry: push_row(plan, True, operands, settings, tangents, row, carry)
-    init = pushed_at_start(plan, operands, settings, tangents)
+    init = pushed_at_start(plan, operands, settings, tangents, record)
     return pushed_to_end(over_rows(step, init, record.rows, record.num_rows, False, (operands, settings, tangents)))
 
 
@@ -30,13 +30,15 @@ def pull_back(plan: Any, operands: Operands, settings: Settings, record: Record,
     """Cotangents of the operands from cotangents of the outputs."""
     step = lambda row, carry: pull_row(plan, True, operands, settings, cotangents, row, carry)
     counts = record.num_accepted, record.num_saved, record.num_events
-    init = pulled_at_end(plan, operands, settings, cotangents, *counts)
+    init = pulled_at_end(plan, operands, settings, cotangents, *counts, record)
     final = over_rows(step, init, record.rows, record.num_rows, True, (operands, settings, cotangents))
     return pulled_to_start(plan, operands, settings, final)
 
 
-def pushed_at_start(plan: Any, operands: Operands, settings: Settings, tangents: Operands) -> Pushed:
-    """Tangents before the first step."""
+def pushed_at_start(
+    plan: Any, operands: Operands, settings: Settings, tangents: Operands, record: Record | None = None
+) -> Pushed:
+    """Tangents before the first step; with delays the record is needed."""
     buffers = jax.tree_util.tree_map(jnp.zeros_like, plan.empty_outputs(operands, settings))
     dmemory = None
     if plan.has_memory:
@@ -46,7 +48,10 @@ def pushed_at_start(plan: Any, operands: Operands, settings: Settings, tangents:
     zero, events, counts = jnp.int32(0), None, None
     if plan.has_events:
         events, counts = buffers.events._replace(t=tangents.t0), jnp.zeros(plan.system.events.number, jnp.int32)
-    return Pushed(tangents.y0, dmemory, zero, zero, buffers.saved, buffers.stepped, buffers.pieces, events, counts)
+    pushed = Pushed(tangents.y0, dmemory, zero, zero, buffers.saved, buffers.stepped, buffers.pieces, events, counts)
+    if plan.delays is None:
+        return pushed
+    return pushed._replace(delays=plan.delays.replayed(record, operands.t0, tangents.t0, (operands, tangents)))
 
 
 def pushed_to_end(carry: Pushed) -> Outputs:
@@ -62,8 +67,9 @@ def pulled_at_end(
     num_accepted: Any,
     num_saved: Any,
     num_events: Any = None,
+    record: Record | None = None,
 ) -> Pulled:
-    """Cotangents after the last step."""
+    """Cotangents after the last step; with delays the record is needed."""
     ct_memory = None
     if plan.has_memory:
         begin = lambda: plan.method.begin(plan.bind(operands.theta, settings), operands.t0, operands.y0)
@@ -73,7 +79,11 @@ def pulled_at_end(
     if plan.has_events:
         ct_t, counts = cotangents.events.t, num_events.astype(jnp.int32)
     accepted, cursor = num_accepted.astype(jnp.int32), num_saved.astype(jnp.int32)
-    return Pulled(cotangents.y, ct_memory, accepted, cursor, zeros, ct_t, counts)
+    pulled = Pulled(cotangents.y, ct_memory, accepted, cursor, zeros, ct_t, counts)
+    if plan.delays is None:
+        return pulled
+    varying = operands, cotangents
+    return pulled._replace(delays=plan.delays.replayed(record, operands.t0, jnp.zeros_like(operands.t0), varying))
 
 
 def pulled_to_start(plan: Any, operands: Operands, settings: Settings, carry: Pulled) -> Operands:
@@ -81,6 +91,8 @@ def pulled_to_start(plan: Any, operands: Operands, settings: Settings, carry: Pu
     total = carry.total._replace(y0=jax.tree_util.tree_map(jnp.add, carry.total.y0, carry.ct_y))
     if plan.has_events:
         total = total._replace(t0=total.t0 + carry.ct_t)
+    if plan.delays is not None:
+        total = total._replace(t0=total.t0 + carry.delays.starts[0])
     if not plan.has_memory:
         return total
     begin = lambda t0, y0, theta: plan.method.begin(plan.bind(theta, settings), t0, y0)

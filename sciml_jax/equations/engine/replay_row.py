@@ -50,6 +50,8 @@ class Pushed(NamedTuple):
     """Tangents of the `EventOutputs`; `t` is that of the current time."""
     counts: Any = None
     """How often each event has happened."""
+    delays: Any = None
+    """Pieces that lookups read, and their tangents (`delays.replay.Replayed`), or None."""
 
 
 class Pulled(NamedTuple):
@@ -67,6 +69,8 @@ class Pulled(NamedTuple):
     """Cotangent of the current time, in a solve with events."""
     counts: Any = None
     """How often each event is still to come."""
+    delays: Any = None
+    """Pieces that lookups read, and their cotangents (`delays.replay.Replayed`), or None."""
 
 
 def observed(plan: Any, settings: Settings, theta: tuple, tb: Any, y1: tuple) -> tuple:
@@ -84,7 +88,12 @@ def push_row(
     dta = dta if carry.events is None else carry.events.t
     theta, dtheta = operands.theta, tangents.theta
     point, moves = (ta, safe_tb, row.y, row.memory, theta), (dta, dtb, carry.dy, carry.dmemory, dtheta)
-    passed, moved = pushed_step(plan, operands, settings, row, all_accepted, point, moves)
+    delays = None
+    if plan.delays is None:
+        passed, moved = pushed_step(plan, operands, settings, row, all_accepted, point, moves)
+    else:
+        pushed = plan.delays.push(plan, operands, settings, row, all_accepted, carry, active, point, moves)
+        passed, moved, delays, dta = pushed
     (_, y1, dense, _, _), (dtb, dy1, ddense, dmemory, dseen) = passed, moved
     cursor, saved, stepped, pieces = carry.cursor, carry.saved, carry.stepped, carry.pieces
 
@@ -116,7 +125,7 @@ def push_row(
         events, counts = push_events(plan, row, carry, active, dta, dtb, dseen)
     dy, dmemory = _choose(active, (dy1, dmemory), (carry.dy, carry.dmemory))
     accepted = carry.accepted + active.astype(jnp.int32)
-    return Pushed(dy, dmemory, accepted, cursor, saved, stepped, pieces, events, counts)
+    return Pushed(dy, dmemory, accepted, cursor, saved, stepped, pieces, events, counts, delays)
 
 
 def pull_row(
@@ -127,7 +136,9 @@ def pull_row(
     safe_tb = jnp.where(active, tb, ta + 1)
     accepted = carry.accepted - active.astype(jnp.int32)
     theta, total = operands.theta, carry.total
-    passed, pull = pulled_step(plan, operands, settings, row, all_accepted, (ta, safe_tb, row.y, row.memory, theta))
+    theta_here = theta if plan.delays is None else plan.delays.theta(plan, operands, row, carry, accepted)
+    point = ta, safe_tb, row.y, row.memory, theta_here
+    passed, pull = pulled_step(plan, operands, settings, row, all_accepted, point)
     y1, dense = passed.y, passed.dense
     cursor, ct_y, ct_theta, ct_times = carry.cursor, carry.ct_y, total.theta, total.save_ts
     ct_ends = vary_like((jnp.zeros_like(ta), jnp.zeros_like(ta)), ct_y, ta)
@@ -161,7 +172,13 @@ def pull_row(
     ct_seen, counts = (), carry.counts
     if plan.has_events:
         counts, ct_ends, ct_seen = pull_events(plan, row, carry, cotangents, accepted, active, ct_ends)
-    ct_ta, ct_tb, ct_y0, ct_memory, more = pull(Passed(ct_ends[1], ct_y, ct_dense, carry.ct_memory, ct_seen))
+    ct_passed, delays = Passed(ct_ends[1], ct_y, ct_dense, carry.ct_memory, ct_seen), None
+    if plan.delays is None:
+        ct_ta, ct_tb, ct_y0, ct_memory, more = pull(ct_passed)
+    else:
+        looked_up = carry, active, accepted, passed, pull, ct_passed, ct_ends[0]
+        (ct_ta, ct_tb, ct_y0, ct_memory, more), delays = plan.delays.pull(plan, operands, settings, row, *looked_up)
+        ct_ends = (jnp.zeros_like(ct_ta), ct_ends[1])
     ct_ta, ct_t = ct_ends[0] + ct_ta, carry.ct_t
     if plan.has_events:
         # The step begins where the one before ends, wherever that moves.
@@ -169,7 +186,7 @@ def pull_row(
     moved = total._replace(theta=_add(ct_theta, more), save_ts=ct_times)
     moved = _credit_ends(operands, ta, tb, ct_ta, ct_tb, moved)
     ct_y, ct_memory = _choose(active, (ct_y0, ct_memory), (carry.ct_y, carry.ct_memory))
-    return Pulled(ct_y, ct_memory, accepted, cursor, _choose(active, moved, total), ct_t, counts)
+    return Pulled(ct_y, ct_memory, accepted, cursor, _choose(active, moved, total), ct_t, counts, delays)
 
 
 def _is_active(row, all_accepted):

@@ -15,13 +15,14 @@ from ...core.tree import Static, combine, partition
 from ...numerics.loops import vary_like
 from ...numerics.one_kernel import one_kernel
 from ..adjoints import AbstractAdjoint, default_adjoint
+from ..delays.build import delayed
 from ..events.changing_args import extended, find_changing, restored
 from ..events.triggers import Triggers
 from ..mass_matrix import as_mass_matrix
 from ..options import check_options, pull_in_save_times, raise_on_failure
 from ..saveat import as_saveat
 from ..solution import DenseOutput, Solution, Stats
-from .capabilities import check_adjoint, check_capabilities, check_events, checked_controller, verify_sparsity
+from .capabilities import check_adjoint, check_capabilities, check_delays, check_events, checked_controller, verify_sparsity
 from .event_start import at_start, with_first
 from .inputs import as_triggers, event_settings, step_sizes, stops, times, tolerances
 from .operands import Operands, Settings
@@ -49,6 +50,7 @@ def run(
     check_options(problem, saveat, rtol, atol, dt0, max_steps, controller, on_failure)
     triggers = as_triggers(events, problem)
     changing = find_changing(problem, triggers)
+    check_delays(problem, adjoint, changing)
     if changing is not None:
         problem, triggers, saveat, rtol, atol = extended(changing, problem, triggers, saveat, rtol, atol)
     if adjoint is not None:
@@ -82,6 +84,7 @@ def call_compiled(function: Any, cached: Any, arguments: tuple, method: Any, max
     dynamic, static = partition((problem, *arguments[1:]))
     triggers = arguments[7] if len(arguments) > 7 else ()
     functions = (problem.vector_field, problem.jacobian, getattr(problem, "diffusion", None), saveat.fn, *method.functions())
+    functions += problem.functions() if hasattr(problem, "lags") else ()
     functions += tuple(function for trigger in triggers for function in trigger.functions())
     config = Static((static, method, max_steps, captured_values(*functions)))
     if closes_over_tracer(*functions):
@@ -97,7 +100,7 @@ def _run(config: Static, dynamic: Any) -> Solution:
         operands, first = at_start(plan, operands, settings)
     adjoint = combine(dynamic, config.tree[0])[6]
     if adjoint is None:
-        adjoint = default_adjoint(operands.y0, plan.max_steps)
+        adjoint = default_adjoint(operands.y0, plan.max_steps, plan.delays is not None)
     outputs, info = adjoint.whole_integration(plan)(operands, settings)
     return _solution(plan, saveat, operands, settings, outputs, info, first)
 
@@ -113,8 +116,12 @@ def prepare(config: Static, dynamic: Any) -> tuple[Plan, Operands, Settings, Any
     if hasattr(problem, "at_consistent_start"):
         problem = problem.at_consistent_start()
     t0, t1, save_ts = times(problem, saveat)
-    method = method.for_problem(problem)
-    system = System(problem, saveat.fn, t0, method, triggers=triggers)
+    delays = None
+    if hasattr(problem, "lags"):
+        problem, method, system, delays = delayed(problem, method, saveat.fn, t0, max_steps, triggers)
+    else:
+        method = method.for_problem(problem)
+        system = System(problem, saveat.fn, t0, method, triggers=triggers)
     tstops, bad_stops = stops(problem, controller, t0, t1, triggers)
     plan = Plan(
         method,
@@ -126,6 +133,7 @@ def prepare(config: Static, dynamic: Any) -> tuple[Plan, Operands, Settings, Any
         save_every=saveat.steps,
         dense=saveat.dense,
         has_stops=tstops is not None,
+        delays=delays,
     )
     y0 = tuple(jax.tree_util.tree_leaves(problem.y0))
     save_ts, bad_times = pull_in_save_times(save_ts, t0, t1)
@@ -156,7 +164,11 @@ def _solution(plan, saveat, operands, settings, outputs, info, first) -> Solutio
     dense = None
     if saveat.dense:
         starts, stops = ends
-        dense = DenseOutput(starts, stops, stats.num_accepted, outputs.pieces, plan.method, plan.system.layout)
+        interpolating = plan.method
+        if plan.delays is not None:
+            # The pieces themselves know how their ends move.
+            (starts, stops), interpolating = lax.stop_gradient(ends), plan.delays.outside(plan.method)
+        dense = DenseOutput(starts, stops, stats.num_accepted, outputs.pieces, interpolating, plan.system.layout)
     return Solution(ts, ys, y1, status, stats, dense, _triggers(plan, outputs, info, first))
 
 

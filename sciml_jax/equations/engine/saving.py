@@ -38,10 +38,11 @@ def sample(plan: Any, system: Any, time: Any, ta: Any, tb: Any, y1: tuple, dense
     fraction = (time - ta) / (tb - ta)
     inside = plan.method.interpolate(dense, fraction)
     if plan.has_events:
-        # On an event the state behind it is saved, which belongs to the next arc.
+        # On an event, to within its resolution, the state behind it is saved, which belongs to the next arc.
         slope = system.vector_field(tb, y1)
         ahead = tuple(end + f * (time - tb).astype(f.real.dtype) for end, f in zip(y1, slope, strict=True))
-        y = tuple(jnp.where(time == tb, end, leaf) for end, leaf in zip(ahead, inside, strict=True))
+        at_end = jnp.abs(time - tb) <= system.time_resolution * jnp.abs(tb)
+        y = tuple(jnp.where(at_end, end, leaf) for end, leaf in zip(ahead, inside, strict=True))
         return system.observe(time, y)
     # The interpolant meets the end of the step only to rounding, so the end's value is taken there; its derivative
     # stays the interpolant's, which alone depends on the save time.

@@ -107,6 +107,13 @@ class TracedFunction:
         kinds = [(x, kind) for x, kind in zip(self._operands, self._kinds, strict=True) if kind != "const"]
         return [int(np.prod(x.shape)) if kind == "scalars" else None for x, kind in kinds]
 
+    @property
+    def num_captured(self) -> tuple[int, int]:
+        """How many inexact operands come from closures, taken apart and whole; they are in front of all others."""
+        kinds = list(zip(self._operands, self._kinds, strict=True))[: len(self._hoisted.consts)]
+        inexact = [(x, kind) for x, kind in kinds if kind != "const"]
+        return sum(int(np.prod(x.shape)) if kind == "scalars" else 1 for x, kind in inexact), len(inexact)
+
     def forget_values(self) -> None:
         """Drop the operands' values; evaluation needs their shapes only."""
         self.theta = self.raw_theta = self.consts = ()

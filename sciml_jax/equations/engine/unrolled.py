@@ -24,20 +24,12 @@ def unrolled_outputs(plan: Any, operands: Operands, settings: Settings, record: 
     The states are recomputed from `y0` instead of being read from the record, so that derivatives of any order see
     every dependence.
     """
+    if plan.delays is not None:
+        return plan.delays.unrolled(plan, operands, settings, record)
     length = plan.max_steps
-    index = jnp.arange(length, dtype=record.num_rows.dtype)
-    used = index < record.num_rows
-    ta, tb = record.rows.ta, record.rows.tb
-    active = used & (ta != tb)
-    # Rows that are not in use hold anything, NaN included, which a derivative would carry through a select.
-    ta, tb = jnp.where(active, ta, operands.t0), jnp.where(active, tb, operands.t0)
-    # Only the very first and the very last time move with t0 and t1, and stops with themselves.
-    ta = jnp.where(ta == lax.stop_gradient(operands.t0), operands.t0, ta)
-    tb = jnp.where(tb == lax.stop_gradient(operands.t1), operands.t1, tb)
-    if operands.tstops is not None:
-        ta, tb = _moving_with_stops(operands, ta), _moving_with_stops(operands, tb)
-    tb = jnp.where(active, tb, ta + 1)
-
+    used = jnp.arange(length, dtype=record.num_rows.dtype) < record.num_rows
+    active = used & (record.rows.ta != record.rows.tb)
+    ta, tb = moving_times(operands, record.rows, active)
     rows = _Rows(ta, tb, active, record.rows.ta, record.rows.events)
 
     @jax.checkpoint
@@ -56,7 +48,7 @@ def unrolled_outputs(plan: Any, operands: Operands, settings: Settings, record: 
     saved, stepped, pieces, events = outputs.saved, outputs.stepped, outputs.pieces, outputs.events
     if plan.has_events:
         happens = (rows.events.happens > 0) & active[:, None]
-        logs = tuple(_log(log, happens[:, i], ends, v) for i, log, v in _with_seen(events.logs, seen))
+        logs = tuple(log_of_rows(log, happens[:, i], ends, v) for i, log, v in with_seen(events.logs, seen))
         events = events._replace(t=end.t, logs=logs)
     if plan.num_save:
         saved = _saved(plan, operands, settings, record, (rows, starts))
@@ -67,7 +59,7 @@ def unrolled_outputs(plan: Any, operands: Operands, settings: Settings, record: 
         active = rows.active
         passed = jax.vmap(lambda row, start: _passed(plan, operands, settings, row, start))(rows, starts)
         if plan.dense:
-            kept = lambda new, old: jnp.where(_like(active, new), new, old)
+            kept = lambda new, old: jnp.where(like(active, new), new, old)
             pieces = jax.tree_util.tree_map(kept, passed.dense, pieces)
             if plan.has_events:
                 events = events._replace(ends=kept(jnp.stack([starts.t, passed.tb], axis=1), events.ends))
@@ -75,8 +67,20 @@ def unrolled_outputs(plan: Any, operands: Operands, settings: Settings, record: 
             chosen = jnp.arange(plan.save_every - 1, length, plan.save_every)[: length // plan.save_every]
             at_end = jax.tree_util.tree_map(lambda leaf: leaf[chosen], (passed.tb, passed.y))
             values = jax.vmap(lambda tb, y1: observed(plan, settings, operands.theta, tb, y1))(*at_end)
-            stepped = tuple(jnp.where(_like(active[chosen], v), v, old) for v, old in zip(values, stepped, strict=True))
+            stepped = tuple(jnp.where(like(active[chosen], v), v, old) for v, old in zip(values, stepped, strict=True))
     return Outputs(end.y, saved, stepped, pieces, events)
+
+
+def moving_times(operands: Operands, rows: Row, active: Any) -> tuple[Any, Any]:
+    """Beginnings and ends of the recorded steps, which move with t0, t1 and the stops."""
+    # Rows that are not in use hold anything, NaN included, which a derivative would carry through a select.
+    ta, tb = jnp.where(active, rows.ta, operands.t0), jnp.where(active, rows.tb, operands.t0)
+    # Only the very first and the very last time move with t0 and t1, and stops with themselves.
+    ta = jnp.where(ta == lax.stop_gradient(operands.t0), operands.t0, ta)
+    tb = jnp.where(tb == lax.stop_gradient(operands.t1), operands.t1, tb)
+    if operands.tstops is not None:
+        ta, tb = _moving_with_stops(operands, ta), _moving_with_stops(operands, tb)
+    return ta, jnp.where(active, tb, ta + 1)
 
 
 class _Rows(NamedTuple):
@@ -107,13 +111,13 @@ def _passed(plan, operands, settings, row, start):
     return passed_step(plan, operands, settings, recorded, point)
 
 
-def _with_seen(logs, seen):
+def with_seen(logs: tuple, seen: tuple) -> list:
     """The number of each event, its log, and what that keeps of every row."""
     supply = iter(seen)
     return [(i, log, None if log is None else next(supply)) for i, log in enumerate(logs)]
 
 
-def _log(log, happens, ends, values):
+def log_of_rows(log: Any, happens: Any, ends: Any, values: Any) -> Any:
     """The log of one event, from what every row would put into it."""
     if log is None:
         return None
@@ -122,7 +126,7 @@ def _log(log, happens, ends, values):
     slots = jnp.arange(1, length + 1)
     rows = jax.vmap(lambda slot: jnp.argmax(so_far >= slot))(slots)
     used = slots <= so_far[-1]
-    pick = lambda new, old: jnp.where(_like(used, old), new[rows], old)
+    pick = lambda new, old: jnp.where(like(used, old), new[rows], old)
     return type(log)(pick(ends, log.ts), tuple(pick(v, old) for v, old in zip(values, log.ys, strict=True)))
 
 
@@ -153,5 +157,6 @@ def _moving_with_stops(operands, times):
     return times + jnp.sum(jnp.where(on, operands.tstops - frozen.tstops, 0.0), axis=1)
 
 
-def _like(mask, leaf):
+def like(mask: Any, leaf: Any) -> Any:
+    """The mask with as many axes as the leaf has."""
     return mask.reshape(mask.shape + (1,) * (leaf.ndim - 1))

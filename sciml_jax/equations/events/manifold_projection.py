@@ -61,8 +61,7 @@ class ManifoldProjection(AbstractEvent):
 
     def as_trigger(self, problem: Any) -> Trigger:
         """See `AbstractEvent`."""
-        time = jnp.asarray(problem.t0, jnp.result_type(*jax.tree_util.tree_leaves(problem.y0)))
-        out = jax.eval_shape(self.residual, time, problem.y0, problem.args)
+        out = eqx.filter_eval_shape(self.residual, jnp.asarray(problem.t0, float), problem.y0, problem.args)
         parts, leaves = jax.tree_util.tree_leaves(out), jax.tree_util.tree_leaves(problem.y0)
         if any(not jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in (*parts, *leaves)) or not parts:
             msg = (

@@ -94,7 +94,7 @@ def _times(t0: Any, t1: Any, period: Any, start: Any, limit: int | None) -> Any:
         first = t0 + direction * period if start is None else np.asarray(start, float)
         fitting = int(np.floor(direction * (t1 - first) / period * (1 + 1e-12))) + 1
         count = max(1, fitting if limit is None else min(fitting, limit + 1))
-        return _on_the_end(first + direction * period * np.arange(count), t1)
+        return _on_the_end(first + direction * period * np.arange(count), t0, t1)
     if limit is None:
         msg = (
             "`Periodic` counts its triggers from t0, t1, period and start, which must be numbers; got a traced value. "
@@ -105,12 +105,12 @@ def _times(t0: Any, t1: Any, period: Any, start: Any, limit: int | None) -> Any:
     direction = lax.stop_gradient(jnp.sign(t1 - t0))
     first = t0 + direction * period if start is None else start
     # One more than the log has room for, so that what does not fit shows as a status.
-    return _on_the_end(first + direction * period * jnp.arange(limit + 1), lax.stop_gradient(t1))
+    return _on_the_end(first + direction * period * jnp.arange(limit + 1), *lax.stop_gradient((t0, t1)))
 
 
-def _on_the_end(times: Any, t1: Any) -> Any:
+def _on_the_end(times: Any, t0: Any, t1: Any) -> Any:
     """The same times, one that misses `t1` by rounding moved on it (by value, not by derivative)."""
-    slack = 4 * jnp.finfo(times.dtype).eps * abs(t1)
+    slack = 4 * jnp.finfo(times.dtype).eps * (abs(t0) + abs(t1))
     if isinstance(times, np.ndarray):
         return np.where(np.abs(times - t1) <= slack, t1, times)
     frozen = lax.stop_gradient(times)

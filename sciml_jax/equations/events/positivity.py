@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ...core.tree import describe
+from ...core.tree import describe, is_concrete
 from .abstract import AbstractEvent, Trigger
 
 
@@ -89,6 +89,10 @@ def _checked(where: Any, y0: Any) -> Any:
         raise ValueError(msg)
     if any(jnp.issubdtype(leaf.dtype, jnp.complexfloating) for leaf in leaves):
         msg = f"`Positivity` needs a real state; got {describe(y0)}. Split it into real and imaginary parts."
+        raise ValueError(msg)
+    negative = [np.any(np.asarray(c) & (np.asarray(leaf) < 0)) for c, leaf in zip(chosen, leaves, strict=True) if is_concrete(leaf)]
+    if any(negative):
+        msg = "The initial state must not be negative where `Positivity` is to keep it so; got a negative entry. Correct `y0`."
         raise ValueError(msg)
     return where
 

@@ -3,7 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
+import jax.numpy as jnp
+
 from ...core.callables import as_callable
+from ...core.tree import describe
 from .abstract import AbstractEvent, Trigger
 
 
@@ -35,5 +39,12 @@ class StepLimiter(AbstractEvent):
 
     def as_trigger(self, problem: Any) -> Trigger:
         """See `AbstractEvent`."""
-        del problem
+        as_array = lambda *point: jnp.asarray(self.limit(*point))
+        out = eqx.filter_eval_shape(as_array, jnp.asarray(problem.t0, float), problem.y0, problem.args)
+        if out.shape != () or not jnp.issubdtype(out.dtype, jnp.floating):
+            msg = (
+                f"`limit(t, y, args)` must return a real scalar, the largest step from there; got {describe(out)}. "
+                "Return one number, for example `jnp.min(...)`."
+            )
+            raise ValueError(msg)
         return Trigger(limit=self.limit, max_triggers=None)

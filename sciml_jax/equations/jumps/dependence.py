@@ -20,24 +20,33 @@ def dependence(traced: Any, leaves: list) -> np.ndarray:
     everything depends on everything.
     """
     number, size = traced.out_shape.shape[0], sum(int(np.prod(leaf.shape)) for leaf in leaves)
-    limit = max(number, size, *(int(np.prod(leaf.shape)) for leaf in leaves))
+    limit = _largest(traced.jaxpr.jaxpr)
     if count_scalar_operations(traced.jaxpr, limit) > MOST_OPERATIONS:
         return np.ones((number, size), bool)
     avals: Any = traced.jaxpr.in_avals
     supplied = [_known(x) for x in traced.operands]
     free = [a for a, known in zip(avals[: len(supplied)], supplied, strict=True) if known is None]
 
+    # A zero of a matrix that is part of the program stands for no dependence.
+    options = {"max_size": limit, "max_multiply_adds": limit**2, "keep_custom_rules": False, "fold_zero_products": True}
+
     def scalars(free, t, entries):
         rest, left = iter(free), iter(entries)
         operands = [next(rest) if known is None else known for known in supplied]
         state = [_filled(left, leaf) for leaf in leaves]
-        (out,) = evaluate(traced.jaxpr, *operands, t, *state, max_size=limit, keep_custom_rules=False)
+        (out,) = evaluate(traced.jaxpr, *operands, t, *state, **options)
         return [jax.numpy.asarray(x) for x in (out if isinstance(out, Components) else unpack(out)).entries.reshape(-1)]
 
     struct = lambda aval: jax.ShapeDtypeStruct(aval.shape, aval.dtype)
     entries = [jax.ShapeDtypeStruct((), leaf.dtype) for leaf in leaves for _ in range(int(np.prod(leaf.shape)))]
     closed = jax.make_jaxpr(scalars)([struct(a) for a in free], struct(avals[len(supplied)]), entries)
     return _reached(closed.jaxpr, size)
+
+
+def _largest(jaxpr: Any) -> int:
+    """The most numbers in a value of the program."""
+    values = [*jaxpr.invars, *jaxpr.constvars, *(v for eqn in jaxpr.eqns for v in (*eqn.invars, *eqn.outvars))]
+    return max([64, *(int(np.prod(getattr(v.aval, "shape", ()))) for v in values)])
 
 
 def _known(operand: Any) -> Any:

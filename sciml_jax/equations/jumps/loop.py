@@ -15,10 +15,10 @@ from jax import lax
 from ...core.status import Status
 from ...numerics.batching import batch_native, in_blocks
 from ...numerics.loops import vary_like, while_loop
-from ...numerics.one_kernel import undifferentiated_kernel
+from ...numerics.one_kernel import MOST_REDUCED, undifferentiated_kernel
 
 BLOCK = 256
-"""Lanes of a batch that run together on the CPU."""
+"""Lanes of a batch that run together on the CPU, of a small network."""
 
 RUNNING = -1
 """Status of a path that goes on."""
@@ -69,6 +69,16 @@ class Plan:
         self.method, self.network = method, network
         self.max_steps: Any = max_steps
         self.num_save, self.save_every = num_save, save_every
+
+    @property
+    def block(self) -> int:
+        """Lanes of a batch that run together on the CPU."""
+        network = self.network
+        if network.components:
+            return BLOCK
+        entries = network.num_reactions * (network.size if self.method.needs_slopes else 1)
+        # What is reduced must stay small enough for a kernel; see `numerics.one_kernel`.
+        return min(max(MOST_REDUCED // entries, 8), BLOCK)
 
     def start(self, operands: Operands) -> Place:
         """The path before its first event."""
@@ -180,7 +190,7 @@ def simulate(plan: Plan) -> Callable:
         on_cpu = jax.default_backend() == "cpu"
         if on_cpu and plan.method.lane_by_lane:
             return _one_by_one(single, size, axes[0], operands)
-        block = BLOCK if on_cpu else size
+        block = plan.block if on_cpu else size
         return in_blocks(lambda count, ops: _block(count, axes[0], ops), size, axes, (operands,), block)
 
     def _block(count, axes, operands):

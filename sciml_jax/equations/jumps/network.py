@@ -70,6 +70,7 @@ class Network:
         if problem.affect is not None:
             functions["affect"] = _traced_affect(problem, t0).with_layout(False, _affected(leaves), None)
         self._functions = functions
+        self.size = sum(leaf.size for leaf in leaves)
         self.shapes = tuple((leaf.shape, leaf.dtype) for leaf in leaves)
 
     @property

@@ -22,21 +22,24 @@ def poisson(words: tuple, means: Any) -> Any:
     from one call to the next. Means that are zero, negative or NaN give zero.
     """
     means = jnp.where(means > 0, means, 0.0)
-    # Each branch sees means that it can handle; the selects at the end choose.
-    few = _inverted(_uniform(words, 0, means), jnp.minimum(means, SMALL))
-    many = _rejected(words, jnp.maximum(means, SMALL))
-    return jnp.where(means < SMALL, few, many)
+    is_small = means < SMALL
+    # Each loop sees means that it is done with at once, where the other one is to be taken.
+    few = _inverted(_uniform(words, 0, means, 1)[0], jnp.where(is_small, means, 0.0))
+    many = _rejected(words, jnp.maximum(means, SMALL), is_small)
+    return jnp.where(is_small, few, many)
 
 
-def _uniform(words: tuple, trial: Any, like: Any) -> Any:
-    """Uniform numbers in (0, 1), two words each."""
-    places = jnp.arange(like.shape[0], dtype=jnp.uint32)
+def _uniform(words: tuple, trial: Any, like: Any, number: int) -> Any:
+    """Uniform numbers in (0, 1), two words each, shape (number, R)."""
+    places = jnp.arange(number * like.shape[0], dtype=jnp.uint32)
     first, second = hashed_words(words, jnp.asarray(trial, jnp.uint32), places)
     if jnp.finfo(like.dtype).bits < 64:
         digits = jnp.finfo(like.dtype).nmant
-        return ((first >> jnp.uint32(32 - digits)).astype(like.dtype) + 0.5) * jnp.asarray(2.0**-digits, like.dtype)
-    low = (second >> jnp.uint32(12)).astype(like.dtype) + 0.5
-    return (first.astype(like.dtype) + low * 2.0**-20) * 2.0**-32
+        uniform = ((first >> jnp.uint32(32 - digits)).astype(like.dtype) + 0.5) * jnp.asarray(2.0**-digits, like.dtype)
+    else:
+        low = (second >> jnp.uint32(12)).astype(like.dtype) + 0.5
+        uniform = (first.astype(like.dtype) + low * 2.0**-20) * 2.0**-32
+    return uniform.reshape(number, *like.shape)
 
 
 def _inverted(uniform: Any, means: Any) -> Any:
@@ -52,7 +55,7 @@ def _inverted(uniform: Any, means: Any) -> Any:
     return while_loop(wants, count, init, uniform, means)[3]
 
 
-def _rejected(words: tuple, means: Any) -> Any:
+def _rejected(words: tuple, means: Any, done: Any) -> Any:
     root = jnp.sqrt(means)
     b = 0.931 + 2.53 * root
     a = -0.059 + 0.02483 * b
@@ -61,8 +64,8 @@ def _rejected(words: tuple, means: Any) -> Any:
 
     def trial(carry):
         count, number, done = carry
-        u = _uniform(words, 2 * count + 1, means) - 0.5
-        v = _uniform(words, 2 * count + 2, means)
+        u, v = _uniform(words, count + 1, means, 2)
+        u = u - 0.5
         side = 0.5 - jnp.abs(u)
         k = jnp.floor((2.0 * a / side + b) * u + means + 0.43)
         quick = (side >= 0.07) & (v <= squeeze)
@@ -71,7 +74,7 @@ def _rejected(words: tuple, means: Any) -> Any:
         accepted = quick | (possible & (height <= _log_probability(jnp.maximum(k, 0.0), means)))
         return count + 1, jnp.where(done, number, k), done | accepted
 
-    init = (jnp.zeros((), jnp.uint32), jnp.zeros_like(means), means != means)
+    init = (jnp.zeros((), jnp.uint32), jnp.zeros_like(means), done)
     return while_loop(lambda carry: jnp.any(~carry[2]), trial, init, words, means)[1]
 
 

@@ -22,7 +22,8 @@ class TauLeaping(AbstractJumpMethod):
 
     The leap is as long as the expected change and the standard deviation of the change of every rate stay below
     `epsilon` of that rate (equations 33 of Cao, Gillespie & Petzold). Their factor `g` for every species is found as the
-    largest elasticity `|d log rate / d log y|`, which for mass action is theirs. Reactions that could use up a species
+    largest elasticity `|d log rate / d log y|`, which for mass action is theirs. A leap is at most `4 epsilon` of the
+    time in which a species relaxes by itself, which keeps the variance at rest within about `2 epsilon`. Reactions that could use up a species
     within `critical` firings fire one at a time; where a leap would be worth fewer than ten events, one event is
     simulated instead; a leap that would make a count negative is repeated with half its length. So counts stay
     non-negative, and small systems are simulated nearly exactly.
@@ -129,7 +130,9 @@ class TauLeaping(AbstractJumpMethod):
         drift = jnp.abs(jnp.sum(usual[:, None] * changes, axis=0))
         spread = jnp.sum(usual[:, None] * changes**2, axis=0)
         allowed = jnp.maximum(self.epsilon * counts / jnp.where(order > 0, order, 1.0), 1.0)
-        limits = jnp.minimum(allowed / drift, allowed**2 / spread)
+        # At rest there is no drift, and explicit leaps overestimate fluctuations by half the leap per relaxation time.
+        relaxation = jnp.abs(jnp.sum(jnp.where(critical[:, None], 0.0, slopes) * changes, axis=0))
+        limits = jnp.minimum(jnp.minimum(allowed / drift, allowed**2 / spread), 4 * self.epsilon / relaxation)
         return jnp.min(jnp.where(is_reactant & (spread > 0), limits, jnp.inf))
 
     def _fired(self, network, y, firings):

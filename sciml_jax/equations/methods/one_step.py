@@ -7,6 +7,7 @@ import abc
 from typing import Any, ClassVar, NamedTuple
 
 from ...core.method import AbstractMethod
+from ..delays.problem import DDEProblem
 from ..engine.run import run
 from ..problem import ODEProblem
 from ..solution import Solution
@@ -64,7 +65,7 @@ class AbstractOneStepMethod(AbstractMethod):
     call, no callback and no `error_if`, which would keep XLA:CPU from compiling the loop into one function.
     """
 
-    problem_types: ClassVar = (ODEProblem,)
+    problem_types: ClassVar = (ODEProblem, DDEProblem)
 
     order: ClassVar[int]
     """Order of the solution: the global error behaves as h^order."""

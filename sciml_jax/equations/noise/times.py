@@ -9,14 +9,13 @@ import jax
 import jax.numpy as jnp
 
 from ...core.tree import is_concrete
-from ...numerics.brownian_tree import tree_depth
+from ...numerics.brownian_tree import DEPTH
 from ..controllers import FixedStep, PIDController
-from ..options import time_dtype
 
 
 def smallest_step(problem: Any) -> Any:
     """The distance of times above which the path has its exact law: a step may not be smaller."""
-    return (problem.t1 - problem.t0) * 2.0 ** -tree_depth(time_dtype(problem))
+    return (problem.t1 - problem.t0) * 2.0**-DEPTH
 
 
 def stepping_on(problem: Any, controller: Any, ts: Any, dt0: Any) -> Any:
@@ -67,8 +66,8 @@ def _refuse(primals: Any, tangents: Any) -> Any:
     if not isinstance(tangent, jax.custom_derivatives.SymbolicZero):
         msg = (
             "Solutions with noise have no derivative with respect to `t0`, `t1` and save times, because a Brownian "
-            "path has none; got one that is differentiated. Differentiate with respect to `y0` and `args` only, or stop "
-            "it: `jax.lax.stop_gradient(t1)`."
+            "path has none; got one that is differentiated. Differentiate with respect to `y0` and `args` only, or "
+            "stop it: `jax.lax.stop_gradient(t1)`."
         )
         raise ValueError(msg)
     return t, tangent
