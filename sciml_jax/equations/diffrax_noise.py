@@ -82,7 +82,7 @@ def stated(problem: SDEProblem, solver: Any, key: Any) -> Stated:
         return jnp.concatenate(rows).astype(flat.dtype)
 
     words = key_words(as_key(key, f"diffrax.{type(solver).__name__}"))
-    path = DiffraxBrownianPath(words, t0, t1, form.size, flat.real.dtype)
+    path: Any = DiffraxBrownianPath(words=words, t0=t0, t1=t1, size=form.size, dtype=flat.real.dtype)
     field = diffrax.ODETerm(lambda t, y, args: ravel(drift(t, unravel(y), args)))
     return Stated(diffrax.MultiTerm(field, diffrax.ControlTerm(diffusion, path)), flat, unravel)
 

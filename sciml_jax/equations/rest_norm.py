@@ -24,7 +24,5 @@ def rest_norm(slope: PyTree, y: PyTree, rtol: Any, atol: Any) -> Float[Array, ""
         scale = atol + rtol * jnp.abs(x) + jnp.finfo(x.dtype).tiny
         return jnp.abs(f / scale) ** 2
 
-    parts = [
-        squares(f, x) for f, x in zip(jax.tree_util.tree_leaves(slope), jax.tree_util.tree_leaves(y), strict=True)
-    ]
+    parts = [squares(f, x) for f, x in zip(jax.tree_util.tree_leaves(slope), jax.tree_util.tree_leaves(y), strict=True)]
     return jnp.sqrt(sum(jnp.sum(part) for part in parts) / sum(part.size for part in parts))

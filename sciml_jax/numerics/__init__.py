@@ -2,6 +2,7 @@
 
 - `components/`: evaluate a traced function component by component.
 - `linear_solve`: one factorisation, many solves, differentiably; `small_lu` (unrolled), `dense_lu` (loops).
+- `sparse_elimination`: LU written out on a sparse order, for small systems with few entries and no row exchanges.
 - `sparsity`: patterns of sparse matrices; `sparsity_sources`: where they come from; `check_sparsity`: whether they hold
   everything. `coloring`, `compressed_jacobian`: sparse Jacobians from few products. `sparse_matrix`: products, shifts.
 - `sparse_direct`, `direct_structure`: sparse systems through `banded_lu`, `block_tridiagonal` or `dense_lu`, after

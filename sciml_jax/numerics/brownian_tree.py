@@ -56,7 +56,7 @@ def path_and_integral(words: Any, t0: Any, t1: Any, times: Any, size: int, dtype
     """
     t0, t1, times = lax.stop_gradient((t0, t1, times))
     span, powers = t1 - t0, jnp.asarray(_POWERS, jnp.result_type(times))
-    scaled = jnp.clip((times - t0) / span, 0.0, 1.0)[:, None] * powers
+    scaled = _place(t0, t1, times)[:, None] * powers
     cell = jnp.minimum(jnp.floor(scaled), powers - 1)
     nodes = jnp.where(_IS_WHOLE, 0.0, powers + cell).astype(jnp.uint32)
     motion = jnp.arange(size, dtype=jnp.uint32)[:, None, None]
@@ -65,11 +65,13 @@ def path_and_integral(words: Any, t0: Any, t1: Any, times: Any, size: int, dtype
     normals = [part.astype(dtype) for part in drawn]
     value, integral = _weights(scaled - cell)
     length = span / powers
-    total = lambda weights, scale: sum(
-        jnp.sum((weight * scale).astype(dtype) * part, axis=-1) for weight, part in zip(weights, normals, strict=True)
-    )
+
+    def total(weights, scale):
+        first, second = ((weight * scale).astype(dtype) * part for weight, part in zip(weights, normals, strict=True))
+        return jnp.sum(first + second, axis=-1).T
+
     root = jnp.sqrt(length)
-    return total(value, root).T, total(integral, root * length).T
+    return total(value, root), total(integral, root * length)
 
 
 def brownian_increments(words: Any, t0: Any, t1: Any, ta: Any, tb: Any, size: int, dtype: Any) -> tuple[Any, Any]:
@@ -88,10 +90,20 @@ def brownian_increments(words: Any, t0: Any, t1: Any, ta: Any, tb: Any, size: in
 def random_signs(words: Any, t0: Any, t1: Any, t: Any, size: int, dtype: Any) -> Any:
     """Independent signs, +1 or -1, of shape (size,), that belong to the smallest interval that holds `t`."""
     t0, t1, t = lax.stop_gradient((t0, t1, jnp.asarray(t)))
-    cell = jnp.floor(jnp.clip((t - t0) / (t1 - t0), 0.0, 1.0) * 2.0**DEPTH).astype(jnp.uint32)
+    cell = jnp.floor(_place(t0, t1, t) * 2.0**DEPTH).astype(jnp.uint32)
     motion = jnp.arange(size, dtype=jnp.uint32)
     bits, _ = threefry(words ^ jnp.uint32(_SIGNS), jnp.full_like(motion, cell), motion)
     return jnp.where((bits & jnp.uint32(1)) == 1, 1, -1).astype(dtype)
+
+
+def _place(t0: Any, t1: Any, t: Any) -> Any:
+    """Where a time lies in the interval, from 0 to 1, rounded to 40 binary places (in float32 to 22).
+
+    A path varies as the root of time: without rounding, times that differ in their last digit, as the sums of two step
+    sizes do, would read values that differ by 1e-8.
+    """
+    places = 2.0 ** (40 if jnp.result_type(t).itemsize >= 8 else DEPTH)
+    return jnp.round(jnp.clip((t - t0) / (t1 - t0), 0.0, 1.0) * places) / places
 
 
 def _weights(theta: Any) -> tuple[tuple, tuple]:

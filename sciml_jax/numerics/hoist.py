@@ -1,5 +1,6 @@
 """Tracing a function once with everything that it closes over as explicit operands."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
 from .components import Components, evaluate, pack
 from .loops import vary_like, varying_axes
+from .vector_loops import with_vector_loops
 
 SMALL_CONSTANT = 64
 """Concrete constants of up to this many elements stay in the program, where they can be folded."""
@@ -41,6 +43,12 @@ class Hoisted:
 
         flat = jax.tree_util.tree_leaves(examples)
         self.jaxpr: ClosedJaxpr = jax.make_jaxpr(explicit)(self.consts, *flat)
+
+    def with_vector_loops(self) -> "Hoisted":
+        """The same function, rearranged for one kernel; see `vector_loops.py`."""
+        self = copy.copy(self)
+        self.jaxpr = with_vector_loops(self.jaxpr)
+        return self
 
     def __call__(self, *flat: Any) -> tuple:
         """Evaluate on flat operands, the constants first; returns the flat outputs."""

@@ -16,7 +16,7 @@ from jax import lax
 from jax.experimental.xla_metadata import set_xla_metadata
 from jax.sharding import AxisType
 
-MOST_EQUATIONS = 6000
+MOST_EQUATIONS = 10000
 """Equations of a program up to which it compiles in reasonable time as one function."""
 
 MOST_MULTIPLY_ADDS = 4096
@@ -82,9 +82,34 @@ def can_be_one_kernel(function: Callable, *args: Any) -> bool:
     Where `jit` may divide an array among several devices it puts collectives into the function, which cannot be in a
     kernel; inside `shard_map` everything is local.
     """
-    if jax.default_backend() != "cpu" or not all(_is_local(leaf) for leaf in jax.tree_util.tree_leaves(args)):
-        return False
-    return _is_eligible(jax.make_jaxpr(jax.jit(function))(*args))
+    return _is_on_cpu(args) and fits_one_kernel(jax.make_jaxpr(jax.jit(function))(*args))
+
+
+def fits_one_kernel(closed: Any) -> bool:
+    """Whether the CPU is the platform and all of a traced program is known to work in one kernel."""
+    reduced = _largest_reduction(closed) if jax.default_backend() == "cpu" else None
+    return reduced is not None and reduced <= MOST_REDUCED
+
+
+def lanes_in_one_kernel(make: Callable[[int], tuple[Callable, tuple]], most: int) -> int:
+    """How many lanes, at most `most`, can be one kernel together; 0 if not even one can.
+
+    `make(lanes)` returns the function of so many lanes and its arguments.
+    """
+    lanes = most
+    while lanes > 0:
+        function, args = make(lanes)
+        if not _is_on_cpu(args):
+            return 0
+        reduced = _largest_reduction(jax.make_jaxpr(jax.jit(function))(*args))
+        if reduced is None or reduced <= MOST_REDUCED:
+            return 0 if reduced is None else lanes
+        lanes = lanes * MOST_REDUCED // reduced
+    return 0
+
+
+def _is_on_cpu(args: Any) -> bool:
+    return jax.default_backend() == "cpu" and all(_is_local(leaf) for leaf in jax.tree_util.tree_leaves(args))
 
 
 def _is_local(leaf: Any) -> bool:
@@ -125,8 +150,9 @@ def _tagged(function: Callable, args: tuple) -> Any:
     return jax.tree_util.tree_unflatten(out_tree, results)
 
 
-def _is_eligible(closed: Any) -> bool:
-    count = 0
+def _largest_reduction(closed: Any) -> int | None:
+    """Entries of the largest sum or extremum in a program; None if something else in it cannot be in a kernel."""
+    count, largest = 0, 0
     stack = [closed.jaxpr]
     while stack:
         for eqn in stack.pop().eqns:
@@ -134,9 +160,10 @@ def _is_eligible(closed: Any) -> bool:
             inner = _inner_jaxprs(eqn)
             if inner and eqn.primitive.name in _NESTED:
                 stack.extend(inner)
-            elif (eqn.primitive.name not in _PLAIN and not _is_small_product(eqn)) or _is_large_reduction(eqn):
-                return False
-    return count <= MOST_EQUATIONS
+            elif eqn.primitive.name not in _PLAIN and not _is_small_product(eqn):
+                return None
+            largest = max(largest, _reduced(eqn))
+    return largest if count <= MOST_EQUATIONS else None
 
 
 def _is_small_product(eqn: Any) -> bool:
@@ -149,11 +176,10 @@ def _is_small_product(eqn: Any) -> bool:
     return eqn.outvars[0].aval.size * inner <= MOST_MULTIPLY_ADDS
 
 
-def _is_large_reduction(eqn: Any) -> bool:
-    if eqn.primitive.name not in ("reduce_sum", "reduce_max", "reduce_min"):
-        return False
-    aval = eqn.invars[0].aval
-    return aval.size > MOST_REDUCED and not jnp.issubdtype(aval.dtype, jnp.integer)
+def _reduced(eqn: Any) -> int:
+    """Entries of a sum or an extremum of floating-point numbers."""
+    aval = eqn.invars[0].aval if eqn.primitive.name in ("reduce_sum", "reduce_max", "reduce_min") else None
+    return 0 if aval is None or jnp.issubdtype(aval.dtype, jnp.integer) else aval.size
 
 
 def _inner_jaxprs(eqn: Any) -> list:

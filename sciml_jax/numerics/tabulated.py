@@ -159,7 +159,8 @@ def interpolate(
 def interpolants(*holders: Any) -> Iterator[Interpolant]:
     """Every interpolant in some pytrees, and in what the plain functions among their nodes read from outside."""
     seen: dict[int, Any] = {}  # holds what it has seen: the identity of a freed object may come again
-    is_end = lambda node: isinstance(node, (Interpolant, Function, functools.partial))
+    # Dicts are opened here: keys that cannot be sorted, as in the globals of a library's function, are no pytree.
+    is_end = lambda node: isinstance(node, (Interpolant, Function, functools.partial, dict))
     stack = list(holders)
     while stack:
         for node in jax.tree_util.tree_leaves(stack.pop(), is_leaf=is_end):
@@ -168,6 +169,8 @@ def interpolants(*holders: Any) -> Iterator[Interpolant]:
             seen[id(node)] = node
             if isinstance(node, Interpolant):
                 yield node
+            elif isinstance(node, dict):
+                stack += list(node.values())
             elif isinstance(node, functools.partial):  # jax.tree_util.Partial too
                 stack += [Function(node.func), node.args, node.keywords]
             elif isinstance(node, Function):

@@ -169,3 +169,19 @@ def test_the_second_derivative_passes_over_stops_too():
         return reached(at) ** 2
 
     np.testing.assert_allclose(jax.hessian(squared)(jnp.array(0.4)), 2 * 2.0**2, rtol=1e-9)
+
+
+def test_a_gradient_where_one_component_depends_on_fixed_parameters_only():
+    """A slope without a tangent of its own went into a barrier whose transpose took it for linear."""
+
+    def height(h, g):
+        falling = sj.ODEProblem(lambda t, y, g: jnp.stack([y[1], -g]), jnp.stack([h, 0.0]), 0.0, 1.0, g)
+        return sj.solve(falling, sj.Tsit5()).y1[0]
+
+    assert jax.jit(jax.grad(height))(jnp.array(20.0), jnp.array(9.8)) == pytest.approx(1.0, abs=1e-12)
+
+
+def test_a_large_array_state_is_integrated():
+    """Reductions of 4,096 entries and more cannot be in one kernel of XLA:CPU."""
+    sol = sj.solve(sj.ODEProblem(lambda t, y, a: -y, jnp.ones(5000), 0.0, 1.0), sj.Tsit5(), rtol=1e-8, atol=1e-10)
+    assert jnp.allclose(sol.y1, jnp.exp(-1.0), rtol=1e-7)

@@ -84,3 +84,11 @@ def test_signs_are_fair_and_belong_to_a_time():
     assert np.all(np.abs(np.mean(np.column_stack([signs, signs[:, :1] * signs[:, 1:]]), axis=0)) < 5e-2 / np.sqrt(2))
     other = random_signs(WORDS[0], T0, T1, 0.4, 64, jnp.float64)
     assert not np.array_equal(other, random_signs(WORDS[0], T0, T1, 0.3, 64, jnp.float64))
+
+
+def test_times_that_differ_by_rounding_read_the_same_value():
+    """As the sum of many small steps and of few large ones."""
+    small, large = (T0 + np.cumsum(np.full(n, (T1 - T0) / n))[n // 10 - 1 :: n // 10] for n in (1000, 10))
+    assert np.any(small != large)
+    value = lambda times: path_and_integral(WORDS[0], T0, T1, jnp.asarray(times), 2, jnp.float64)[0]
+    np.testing.assert_allclose(value(small), value(large), rtol=0, atol=1e-13)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.lax import optimization_barrier
 from scipy.interpolate import CubicSpline, PchipInterpolator
 
 import sciml_jax as sj
@@ -180,3 +181,8 @@ def test_interpolants_are_found_in_modules_closures_globals_and_functions_that_a
 def test_wrong_tables_are_refused_by_the_rule(ts, values, kind, error, message):
     with pytest.raises(error, match=message):
         sj.interpolate(ts, values, kind)
+
+
+def test_a_field_may_name_a_function_of_a_library_whose_globals_cannot_be_sorted():
+    field = lambda t, y, p: optimization_barrier(-p * y)
+    assert list(interpolants(field, 1.0)) == []

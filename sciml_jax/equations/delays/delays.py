@@ -42,7 +42,7 @@ class Delays:
         self.last_level = float(order)
         self.jumps = problem.neutral or not problem.starts_on_history
         """Whether the vector field may jump along the solution."""
-        self.max_steps = max_steps
+        self.max_steps: Any = max_steps
         bound = HISTORY_STEPS if max_steps is None else max_steps
         self.ring = min(bound, problem.history_steps) + 1
         self.limit = self.ring

@@ -69,11 +69,12 @@ def push_delayed(
     else:
         dtb = jnp.where(is_caused, 0.0, dtb)
         passed, moved = push(dta, dtb, dy, dmemory, dtheta, tuple(moving))
-        still = jax.tree_util.tree_map(jnp.zeros_like, (dta, dy, dmemory, dtheta))
+        at_rest = jax.tree_util.tree_map(jnp.zeros_like, (dta, dy, dmemory, dtheta))
+        still_ta, still_y, still_memory, still_theta = at_rest
         one = jnp.ones_like(dtb)
-        _, along = push(still[0], one, *still[1:], zeros.windows)
+        _, along = push(still_ta, one, still_y, still_memory, still_theta, zeros.windows)
         rate = jax.jvp(lag, (theta, tb, passed.y), (dtheta, 0 * tb, moved.y))[1]
-        slope = one - jax.jvp(lag, (theta, tb, passed.y), (still[3], one, along.y))[1]
+        slope = one - jax.jvp(lag, (theta, tb, passed.y), (still_theta, one, along.y))[1]
         extra = jnp.where(is_caused, (dparent + rate) / jnp.where(is_caused, slope, 1.0), 0.0)
         moved = jax.tree_util.tree_map(lambda a, b: a + extra.astype(a.real.dtype) * b, moved, along)
     junk = kept.starts.shape[0] - 1
@@ -175,7 +176,7 @@ def _fixed_point(step: Any, own_of: Any, zero: Any, row: Any, varying: Any) -> t
         count, _, old, _ = looped
         out = step(old)
         new = own_of(out[1])
-        size = lambda tree: sum(jnp.sum(jnp.abs(leaf)) for leaf in jax.tree_util.tree_leaves(tree))
+        size = lambda tree: jnp.asarray(sum(jnp.sum(jnp.abs(leaf)) for leaf in jax.tree_util.tree_leaves(tree)))
         change = size(jax.tree_util.tree_map(jnp.subtract, new, old))
         eps = jnp.finfo(change.dtype).eps
         done = ~is_own | ~(change > 4 * eps * size(new)) | (count >= MOST)

@@ -30,7 +30,7 @@ class DelaySystem(System):
     ):
         self.example = piece
         self._lags: Any = None
-        self._lags_source = (Lags(problem.lags), t0, problem.y0, problem.args)
+        self._lags_source: Any = (Lags(problem.lags), t0, problem.y0, problem.args)
         layout = Layout(problem.y0, components)
         known = Known(problem, method, layout)
         self._context = len(problem.lags), jnp.asarray(t0).dtype, layout, piece

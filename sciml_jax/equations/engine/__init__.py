@@ -6,7 +6,8 @@ Data flows downwards:
   refused. `inputs`: options as arrays.
 - `system`, `bound_system`, `layout`: the user's functions on tuples of arrays, with every operand explicit; `traced`:
   how they are traced; `returned`: what they must return.
-- `linear_form`: how a Jacobian is held; `linearisation`, `sparse_linearisation`, `krylov_linearisation`: linear systems
+- `linear_form`: how a Jacobian is held; `linearisation`, `eliminated_linearisation`,
+  `sparse_linearisation`, `krylov_linearisation`: linear systems
   in each form. `residual`: fully implicit equations. `algebraic`: whether a start is consistent. `flat`: one vector.
 - `operands`, `plan`: what goes in; what is fixed when tracing.
 - `forward`: the stepping loop; `judge`, `initial_step`, `norms`, `saving`, `stiff_end` serve it.

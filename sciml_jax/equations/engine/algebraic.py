@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...numerics.row_reduction import product, row_reduce
+from .eliminated_linearisation import EliminatedLinearisation
 from .flat import concatenate, split_like
 from .krylov_linearisation import KrylovForm
 
@@ -139,7 +140,8 @@ def dense_jacobian(system: Any, t: Any, y: tuple) -> Any:
         size = concatenate(y).size
         column = lambda direction: concatenate(linear.product(split_like(direction, y)))
         return jax.vmap(column, out_axes=1)(jnp.eye(size, dtype=concatenate(y).dtype))
-    return _stacked(linear.jacobian) if isinstance(linear.jacobian, tuple) else linear.jacobian
+    rows = linear.rows if isinstance(linear, EliminatedLinearisation) else linear.jacobian
+    return _stacked(rows) if isinstance(rows, tuple) else rows
 
 
 def _stacked(rows: Any) -> Any:

@@ -11,6 +11,7 @@ from jax import lax
 
 from ...numerics.batching import batch_native
 from ...numerics.loops import vary_like
+from .eliminated_linearisation import EliminatedLinearisation
 from .events import BoundEvents
 from .flat import concatenate, split_like
 from .krylov_linearisation import KrylovForm, KrylovLinearisation
@@ -237,11 +238,12 @@ class BoundSystem:
                 jacobian = (t, y, jacobian)
             return self.with_jacobian(jacobian)._replace(time_derivative=in_time)
         size = len(y)
-        rows = _as_rows(out[: size * size], size)
         in_time = out[size * size :]
         # Entries that are known while tracing are NumPy scalars: an autonomous problem shows here.
         autonomous = all(isinstance(entry, np.generic) and entry == 0 for entry in in_time)
-        return ComponentLinearisation(rows, None if autonomous else in_time, self.mass)
+        form = self._system.eliminated
+        jacobian = _as_rows(out, size) if form is None else tuple(out[i * size + j] for i, j in form.places)
+        return self.with_jacobian(jacobian)._replace(time_derivative=None if autonomous else in_time)
 
     def with_jacobian(self, jacobian: Any) -> Any:
         """A linearisation with the `jacobian` of an earlier one, which may have been kept from step to step.
@@ -253,6 +255,8 @@ class BoundSystem:
             return KrylovLinearisation(jacobian, None, self, form)
         if isinstance(form, SparseForm):
             return SparseLinearisation(jacobian, None, self.mass, form)
+        if self._system.eliminated is not None:
+            return EliminatedLinearisation(jacobian, None, self._system.eliminated)
         kind = ComponentLinearisation if self._system.layout.components else Linearisation
         if self.is_fully_implicit:
             return kind(jacobian[0], None, SlopeMatrix(jacobian[1]))

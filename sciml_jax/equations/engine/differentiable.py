@@ -24,7 +24,7 @@ from jax.custom_derivatives import SymbolicZero
 from ...numerics.batching import batch_native, in_blocks
 from ...numerics.flatten import RealVector
 from ...numerics.loops import vary_like
-from ...numerics.one_kernel import can_be_one_kernel, undifferentiated_kernel
+from ...numerics.one_kernel import lanes_in_one_kernel, undifferentiated_kernel
 from .loop import Lanes, One, integrate, integrate_unlinked
 from .operands import Operands, Settings
 from .record import Record, outputs_of
@@ -35,7 +35,7 @@ from .unrolled import unrolled_outputs
 from .whole import axes_apart, outputs_apart, outputs_together, put_together, take_apart
 
 BLOCK = 64
-"""Lanes of a batch that run together on the CPU."""
+"""Lanes of a batch that run together on the CPU, at most."""
 
 
 def differentiable_integration(plan: Any):
@@ -290,14 +290,19 @@ def _blocked(lanes: Any, otherwise: Any = None) -> Any:
     """Run lanes in blocks that stay in the cache, where each block is one kernel; otherwise all together."""
 
     def call(number, axes, *args):
-        if not can_be_one_kernel(lambda *args: lanes(number, axes, *args), *args):
+        def make(count):
+            some = jax.tree_util.tree_map(lambda leaf, axis: leaf[:count] if axis == 0 else leaf, args, axes)
+            return (lambda *args: lanes(count, axes, *args)), some
+
+        block = lanes_in_one_kernel(make, min(number, BLOCK))
+        if not block:
             # A network, say: its matrix products want as many rows as there are.
             return (otherwise or lanes)(number, axes, *args)
 
         def kernel(count, *args):
             return undifferentiated_kernel(lambda *args: lanes(count, axes, *args))(*args)
 
-        return in_blocks(kernel, number, axes, args, BLOCK)
+        return in_blocks(kernel, number, axes, args, block)
 
     return call
 

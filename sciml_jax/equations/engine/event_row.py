@@ -202,4 +202,5 @@ def _moved(function: Any, point: Any, moves: Any) -> Any:
     pairs = [(leaf, move) for leaf, move, moving in zip(leaves, moves, active, strict=True) if moving]
     if not pairs:
         return jnp.zeros_like(function(point))
-    return jax.jvp(of_active, *zip(*pairs, strict=True))[1]
+    chosen, moving = zip(*pairs, strict=True)
+    return jax.jvp(of_active, chosen, moving)[1]

@@ -8,8 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...core.tree import describe
+from ...numerics.components import count_scalar_operations
+from .layout import Layout
 from .returned import check_observed
 from .traced import TracedFunction
+
+MAX_AFFECT_OPERATIONS = 100
+"""Scalar operations of an affect up to which it is written out for a state that is held as components."""
 
 
 class EventSettings(NamedTuple):
@@ -68,8 +73,13 @@ class EventFunctions:
         # A Boolean event is one that becomes true, unless it is asked for where it becomes false.
         self.direction = np.where(self.is_boolean & (direction == 0), 1, direction)
         self.step_conditions = lay(_traced_conditions(triggers, self.at_steps, t0, y0, args), None)
+        traced = [None if x.affect is None else _traced_affect(x.affect, t0, y0, args) for x in triggers]
+        self.layout = Layout(y0, components)
+        # Written out, a long affect such as a projection would take long to compile.
+        self.is_long = [f is not None and count_scalar_operations(f.jaxpr) > MAX_AFFECT_OPERATIONS for f in traced]
         self.affects = tuple(
-            None if x.affect is None else lay(_traced_affect(x.affect, t0, y0, args), dtypes) for x in triggers
+            f and f.with_layout(components and not is_long, leaves, dtypes)
+            for f, is_long in zip(traced, self.is_long, strict=True)
         )
         self.observers, self.observed_trees = [], []
         for trigger in triggers:
@@ -159,8 +169,14 @@ class BoundEvents:
 
     def affect(self, i: int, t: Any, y: tuple) -> tuple:
         """The state after trigger `i`."""
-        function = self.known.affects[i]
-        return y if function is None else function(*self._affects[i], t, y)
+        function: Any = self.known.affects[i]
+        if function is None:
+            return y
+        layout = self.known.layout
+        if not (layout.components and self.known.is_long[i]):
+            return function(*self._affects[i], t, y)
+        out = function(*self._affects[i], t, tuple(jax.tree_util.tree_leaves(layout.merge(y))))
+        return layout.split(jax.tree_util.tree_unflatten(layout.treedef, out))
 
     def observe(self, i: int, t: Any, y: tuple, layout: Any) -> tuple:
         """What the log of trigger `i` keeps, as whole leaves."""

@@ -34,11 +34,13 @@ class BrownianSource:
 
     def increments(self, consts: tuple, ta: Any, tb: Any, dtype: Any) -> tuple[Any, Any]:
         """`W` and `H` from `ta` to `tb`, shapes (size,)."""
-        return brownian_increments(*consts, ta, tb, self.size, dtype)
+        words, t0, t1 = consts
+        return brownian_increments(words, t0, t1, ta, tb, self.size, dtype)
 
     def signs(self, consts: tuple, ta: Any, dtype: Any) -> Any:
         """Random signs for the step from `ta`, shape (size,)."""
-        return random_signs(*consts, ta, self.size, dtype)
+        words, t0, t1 = consts
+        return random_signs(words, t0, t1, ta, self.size, dtype)
 
 
 def traced_noise(problem: Any, t0: Any, method: Any, components: bool) -> tuple[NoiseForm, Any, BrownianSource]:

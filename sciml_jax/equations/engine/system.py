@@ -6,7 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ...numerics.components.count import MAX_SIZE
 from .bound_system import BoundSystem
+from .eliminated_linearisation import LEAST_UNKNOWNS, eliminated_form
 from .events import EventFunctions
 from .layout import Layout
 from .linear_form import derivatives as derivatives_of
@@ -14,7 +16,7 @@ from .linear_form import jvps_per_jacobian, linear_form
 from .noise import BrownianSource, traced_noise
 from .residual import residual_derivatives, residual_function
 from .returned import check_radius, check_saved, check_vector_field
-from .traced import TracedFunction, use_components
+from .traced import MAX_COMPONENT_JACOBIAN, MAX_IMPLICIT_COMPONENTS, TracedFunction, use_components
 
 
 class System:
@@ -57,13 +59,20 @@ class System:
             derivatives = residual_derivatives(problem, t0) if implicit else derivatives_of(problem, t0, self.form)
         allowed = components is None and method.holds_components and self.form is None
         is_small = allowed and use_components(residual or traced, derivatives, leaves, method.evaluations_per_step)
+        eliminated = _eliminated_form(problem, traced, derivatives, t0, leaves, method) if allowed else None
+        if eliminated is not None and not is_small:
+            is_small = eliminated.may_be_written_out(traced, method)
         self.subsystems, components = _subsystems(problem, t0, method, is_small)
+        self.eliminated = eliminated if components else None
         self.layout = Layout(y0, components)
         dtypes = tuple(leaf.dtype for leaf in leaves)
         self.vector_field = traced.with_layout(components, leaves, dtypes)
+        if not method.is_implicit:
+            # Loops with a factorisation are no kernel.
+            self.vector_field = self.vector_field.with_vector_loops()
         point = leaves * 2 if implicit else leaves
         self.derivatives: Any = derivatives and derivatives.with_layout(
-            components, point, None, fold_zero_products=True
+            components, point, None, True, MAX_SIZE if self.eliminated is None else MAX_COMPONENT_JACOBIAN
         )
         self.residual: Any = residual and residual.with_layout(components, point, dtypes)
         self.saved_function, self.saved_layout = None, self.layout
@@ -145,6 +154,14 @@ class System:
                 return theta[i : i + num_theta], consts[j : j + num_consts]
             i, j = i + num_theta, j + num_consts
         raise KeyError(name)
+
+
+def _eliminated_form(problem: Any, traced: Any, derivatives: Any, t0: Any, leaves: list, method: Any) -> Any:
+    """How the method's linear systems are eliminated without row exchanges; None where that is not to be done."""
+    if derivatives is None or getattr(problem, "residual", None) is not None or problem.mass_matrix is not None:
+        return None
+    size, largest = sum(leaf.size for leaf in leaves), max(MAX_IMPLICIT_COMPONENTS, method.most_components)
+    return eliminated_form(traced, derivatives, t0, leaves) if LEAST_UNKNOWNS <= size <= largest else None
 
 
 def _subsystems(problem: Any, t0: Any, method: Any, components: bool) -> tuple[dict, bool]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...core.tree import is_inexact
 from ...numerics.components import Components, contains_large_dot, count_scalar_operations, evaluate, unpack
+from ...numerics.components.count import MAX_SIZE
 from ...numerics.hoist import Hoisted
 
 MAX_SCALAR_OPERATIONS = 1500
@@ -26,6 +27,9 @@ eight the unrolled factorisation takes too long to compile.
 
 MAX_EXPLICIT_COMPONENTS = 16
 """The same for an explicit method, whose batches take about half the time so (Lorenz, gradients of 640 lanes)."""
+
+MAX_COMPONENT_JACOBIAN = 2048
+"""Numbers of an intermediate result up to which a Jacobian known to be sparse is written out."""
 
 MAX_MATRIX_SIZE = 16
 """Entries of a matrix in the vector field up to which it is written out."""
@@ -60,9 +64,20 @@ class TracedFunction:
         self._operands = [*self._hoisted.consts, *arrays]
         self._components = False
 
-    def with_layout(self, components: bool, y_leaves: list, dtypes: tuple | None, fold_zero_products: bool = False):
-        """The function for a state held as leaves or as components; results are cast to `dtypes`, one per leaf."""
+    def with_layout(
+        self,
+        components: bool,
+        y_leaves: list,
+        dtypes: tuple | None,
+        fold_zero_products: bool = False,
+        max_size: int = MAX_SIZE,
+    ):
+        """The function for a state held as leaves or as components; results are cast to `dtypes`, one per leaf.
+
+        Components: what has more than `max_size` numbers stays an array.
+        """
         self = copy.copy(self)
+        self._max_size = max_size
         self._components = components
         self._y_shapes = [(leaf.shape, leaf.dtype) for leaf in y_leaves]
         self._dtypes = dtypes
@@ -72,6 +87,14 @@ class TracedFunction:
         self.raw_theta = tuple(operand for operand, kind in pairs if kind != "const")
         self.theta = tuple(entry for operand, kind in pairs if kind != "const" for entry in _taken_apart(operand, kind))
         self.consts = tuple(operand for operand, kind in pairs if kind == "const")
+        return self
+
+    def with_vector_loops(self) -> "TracedFunction":
+        """The function for loops that are one kernel, on arrays; see `numerics/vector_loops.py`."""
+        if self._components:
+            return self
+        self = copy.copy(self)
+        self._hoisted = self._hoisted.with_vector_loops()
         return self
 
     def __call__(self, theta: tuple, consts: tuple, t: Any, y: tuple) -> tuple:
@@ -85,7 +108,7 @@ class TracedFunction:
                 else tuple(_cast(leaf, d) for leaf, d in zip(out, self._dtypes, strict=True))
             )
         state = _grouped(y, self._y_shapes)
-        out = evaluate(self.jaxpr, *operands, t, *state, fold_zero_products=self._fold)
+        out = evaluate(self.jaxpr, *operands, t, *state, fold_zero_products=self._fold, max_size=self._max_size)
         entries = []
         for i, leaf in enumerate(out):
             parts = (leaf if isinstance(leaf, Components) else unpack(leaf)).entries.reshape(-1)

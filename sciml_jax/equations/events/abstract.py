@@ -14,8 +14,9 @@ class Trigger(eqx.Module):
     """An event in the form that the engine knows; one of `condition` and `times` decides when, or none.
 
     With `at_steps` the condition is looked at after every accepted step only, and triggers where it is true.
-    `limit(t, y, args)` bounds the size of the step from there. `outside(t, y, args)`, a pytree like the state, says by how
-    much each entry lies outside of its domain, 0 or more; a step that ends further outside than the tolerances is rejected.
+    `limit(t, y, args)` bounds the size of the step from there. `outside(t, y, args)`, a pytree like the state, says by
+    how much each entry lies outside of its domain, 0 or more; a step that ends further outside than the tolerances is
+    rejected.
     """
 
     condition: Callable | None = None

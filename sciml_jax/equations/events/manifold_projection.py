@@ -83,6 +83,7 @@ class Always(eqx.Module):
     """A condition that holds after every step."""
 
     def __call__(self, t: Any, y: Any, args: Any) -> Any:
+        """True."""
         return jnp.array(True)
 
 

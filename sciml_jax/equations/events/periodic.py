@@ -16,8 +16,8 @@ from .abstract import AbstractEvent, Trigger, checked_affect, checked_bool, chec
 class Periodic(AbstractEvent):
     """Change the state every `period`: repeated doses, a sampled controller, a kicked rotor.
 
-    Happens at `start + k period`, k = 0, 1, ..., in the direction of integration, `t1` included. Steps end on these times
-    exactly, so nothing is searched for. Derivatives with respect to `period` and `start` are included.
+    Happens at `start + k period`, k = 0, 1, ..., in the direction of integration, `t1` included. Steps end on these
+    times exactly, so nothing is searched for. Derivatives with respect to `period` and `start` are included.
 
     Parameters
     ----------

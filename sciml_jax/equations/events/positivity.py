@@ -22,8 +22,8 @@ class Positivity(AbstractEvent):
     Parameters
     ----------
     where
-        Which entries: a pytree like the state whose leaves are Booleans, or Boolean arrays that broadcast to the state's
-        leaves. None: all entries.
+        Which entries: a pytree like the state whose leaves are Booleans, or Boolean arrays that broadcast to the
+        state's leaves. None: all entries.
 
     Raises
     ------
@@ -34,11 +34,12 @@ class Positivity(AbstractEvent):
 
     Notes
     -----
-    - *Not inside steps.* Stages and implicit iterations may still evaluate the vector field at slightly negative states,
-      and the dense output between steps may dip below zero by about the tolerance. Write a vector field that is defined
-      there, such as `jnp.sqrt(jnp.maximum(y, 0.0))`.
+    - *Not inside steps.* Stages and implicit iterations may still evaluate the vector field at slightly negative
+      states, and the dense output between steps may dip below zero by about the tolerance. Write a vector field that is
+      defined there, such as `jnp.sqrt(jnp.maximum(y, 0.0))`.
     - *Not for equations that lead below zero.* Where the vector field points outwards at `y_i = 0`, steps shrink to
-      `atol / |f_i|` and the solve ends for want of steps. There something new happens at zero: say what, with `sj.Event`.
+      `atol / |f_i|` and the solve ends for want of steps. There something new happens at zero: say what, with
+      `sj.Event`.
     - *Conservation.* Setting to zero adds up to a tolerance per step to linear invariants such as a total mass.
     - With `sj.FixedStep()` nothing is rejected: every negative value is set to zero.
     - Derivatives are those of the numbers returned: of an entry that was set to zero they are zero.
@@ -57,7 +58,7 @@ class Positivity(AbstractEvent):
 
     def __init__(self, where: Any = None):
         for leaf in jax.tree_util.tree_leaves(where):
-            if not isinstance(leaf, (bool, np.bool_)) and getattr(leaf, "dtype", None) != bool:
+            if not isinstance(leaf, (bool, np.bool_)) and getattr(leaf, "dtype", None) != np.dtype(bool):
                 msg = f"`where` must hold Booleans, True where the state is to be kept non-negative; got {leaf!r}."
                 raise TypeError(msg)
         self.where = where
@@ -90,9 +91,13 @@ def _checked(where: Any, y0: Any) -> Any:
     if any(jnp.issubdtype(leaf.dtype, jnp.complexfloating) for leaf in leaves):
         msg = f"`Positivity` needs a real state; got {describe(y0)}. Split it into real and imaginary parts."
         raise ValueError(msg)
-    negative = [np.any(np.asarray(c) & (np.asarray(leaf) < 0)) for c, leaf in zip(chosen, leaves, strict=True) if is_concrete(leaf)]
+    negative = [
+        np.any(np.asarray(c) & (np.asarray(leaf) < 0))
+        for c, leaf in zip(chosen, leaves, strict=True)
+        if is_concrete(leaf)
+    ]
     if any(negative):
-        msg = "The initial state must not be negative where `Positivity` is to keep it so; got a negative entry. Correct `y0`."
+        msg = "The initial state must not be negative where `Positivity` acts; got a negative entry. Correct `y0`."
         raise ValueError(msg)
     return where
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import equinox as eqx
 
-from .abstract import AbstractEvent, Trigger, checked_count, checked_observe
+from ...core.callables import as_callable
+from .abstract import AbstractEvent, Trigger, checked_count
 from .manifold_projection import Always
 from .preset_times import PresetTimes
 
@@ -43,7 +44,7 @@ class Saving(AbstractEvent):
     max_saves: int = eqx.field(static=True)
 
     def __init__(self, fn: Callable, times: Any = None, *, max_saves: int = 4096):
-        self.fn: Any = checked_observe(fn)
+        self.fn = as_callable(fn, "fn", "t", "y", "args")
         self.times = None if times is None else PresetTimes(times).times
         self.max_saves = checked_count(max_saves, none_allowed=False) or 0
 

@@ -36,8 +36,8 @@ class TerminateSteadyState(AbstractEvent):
     Cost: one evaluation of the vector field per step. The distance to the steady state is about `|f|` over the slowest
     rate. A forced problem (`f` depends on time) may rest for a moment only.
 
-    Derivatives of `y1` are those of the integration up to that step, whose end counts as a constant; they approach those
-    of the steady state as it is approached. For the exact ones, or for the state alone, `sj.SteadyStateProblem`
+    Derivatives of `y1` are those of the integration up to that step, whose end counts as a constant; they approach
+    those of the steady state as it is approached. For the exact ones, or for the state alone, `sj.SteadyStateProblem`
     differentiates the equation `f = 0` itself, at the price of one linear solve.
 
     References

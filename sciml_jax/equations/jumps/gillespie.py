@@ -16,7 +16,7 @@ class Gillespie(AbstractJumpMethod):
 
     Exact in distribution. A step costs all R rates, two random words, one logarithm and one division; nothing is kept
     between steps. Right for networks of up to some hundred reactions, and in batches: 10,000 paths of a two-state
-    network take about 2.5 ns per event and core (`benchmarks/jumps.py`).
+    network take about 3.6 ns per event and core (`benchmarks/jumps.py`).
 
     Where the rates depend on time, candidates are drawn with `JumpProblem(..., rate_bound=...)` and thinned: a
     candidate counts with probability total / bound. `stats.num_rejected` are those that did not.
@@ -41,7 +41,8 @@ class Gillespie(AbstractJumpMethod):
         first, words = computed_once(next_word(place.words))
         second, words = computed_once(next_word(words))
         waiting, uniform = computed_once(exponential_and_uniform(first, second, network.dtype))
-        thins, bound = self.thins(plan), None
+        thins = self.thins(plan)
+        bound: Any = None
         if thins:
             bound = network.bound(operands.functions, place.t, place.y) if network.has_bound else operands.bound
             t, lost = later(place, waiting / bound)

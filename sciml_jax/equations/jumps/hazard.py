@@ -86,6 +86,7 @@ class IntegratedHazard(AbstractMethod):
     ) -> Solution:
         """Solve; see `sj.solve` for the options, of which `key` is required. The jumps' steps count in `max_steps`."""
         key = as_key(key, self.name)
+        problem = eqx.tree_at(lambda p: p.args, problem, _as_arrays(problem.args), is_leaf=lambda x: x is None)
         words = hazard_words(key)
         extended, inner = self._extended(problem, words)
         saveat = as_saveat(saveat)
@@ -142,6 +143,11 @@ class DenseState(eqx.Module):
     def evaluate(self, t: Any) -> PyTree:
         """The state at one time."""
         return self.dense.evaluate(t)["y"]
+
+
+def _as_arrays(args: Any) -> Any:
+    """Python floats as arrays, which every function of the problem is to see."""
+    return jax.tree_util.tree_map(lambda leaf: jnp.asarray(leaf) if isinstance(leaf, float) else leaf, args)
 
 
 def _real_dtype(y0: Any) -> Any:

@@ -16,6 +16,7 @@ from ...core.status import Status
 from ...numerics.batching import batch_native, in_blocks
 from ...numerics.loops import vary_like, while_loop
 from ...numerics.one_kernel import MOST_REDUCED, undifferentiated_kernel
+from .lanes import Lanes, One, one_by_one
 
 BLOCK = 256
 """Lanes of a batch that run together on the CPU, of a small network."""
@@ -159,27 +160,6 @@ class Attempt(NamedTuple):
     """or a function of the new state and of whether it counts."""
 
 
-class One:
-    """A single path."""
-
-    lead: tuple = ()
-
-    def map(self, function: Callable, operands: Operands, *rest: Any) -> Any:
-        """`function(operands, *rest)`."""
-        return function(operands, *rest)
-
-
-class Lanes:
-    """A batch: `size` lanes, with `axes` (0 or None for every leaf) of the operands."""
-
-    def __init__(self, size: int, axes: Any):
-        self.size, self.axes, self.lead = size, axes, (size,)
-
-    def map(self, function: Callable, operands: Operands, *rest: Any) -> Any:
-        """`function(operands, *rest)` for every lane; all of `rest` has the lanes in front."""
-        return jax.vmap(function, in_axes=(self.axes, *(0 for _ in rest)), axis_size=self.size)(operands, *rest)
-
-
 def simulate(plan: Plan) -> Callable:
     """`operands -> (place, saved)` for one path, and under `vmap` for a batch in blocks that fit into the cache."""
 
@@ -189,7 +169,7 @@ def simulate(plan: Plan) -> Callable:
     def lanes(size, axes, operands):
         on_cpu = jax.default_backend() == "cpu"
         if on_cpu and plan.method.lane_by_lane:
-            return _one_by_one(single, size, axes[0], operands)
+            return one_by_one(single, size, axes[0], operands)
         block = plan.block if on_cpu else size
         return in_blocks(lambda count, ops: _block(count, axes[0], ops), size, axes, (operands,), block)
 
@@ -201,19 +181,6 @@ def simulate(plan: Plan) -> Callable:
         return undifferentiated_kernel(lambda operands: lanes(size, axes, operands))(operands)
 
     return batch_native(undifferentiated_kernel(single), kernel_of_lanes)
-
-
-def _one_by_one(single, size, axes, operands):
-    leaves, treedef = jax.tree_util.tree_flatten(operands)
-    mapped = [leaf for leaf, axis in zip(leaves, treedef.flatten_up_to(axes), strict=True) if axis == 0]
-
-    def one(_, chosen):
-        supply = iter(chosen)
-        pairs = zip(leaves, treedef.flatten_up_to(axes), strict=True)
-        filled = [next(supply) if axis == 0 else leaf for leaf, axis in pairs]
-        return None, single(treedef.unflatten(filled))
-
-    return lax.scan(one, None, mapped, length=size)[1]
 
 
 def _simulate(plan: Plan, over: Any, operands: Operands) -> tuple[Place, tuple]:

@@ -50,14 +50,14 @@ class Network:
         traced = TracedFunction(problem.rates, t0, y0, problem.args)
         self.num_reactions = check_rates(traced.out_shape, problem.changes)
         self.depends_on_time = depends_on_time(traced, leaves)
-        self.changes = None if problem.changes is None else problem.changes.matrix
+        self.changes: Any = None if problem.changes is None else problem.changes.matrix
         small = written_out is None and self.changes is not None and self.changes.size <= MAX_WRITTEN_OUT
         operations = count_scalar_operations(traced.jaxpr)
         alike = len({leaf.dtype for leaf in leaves}) == 1 and all(leaf.size for leaf in leaves)
         self.components = bool(small and alike and operations <= MAX_SCALAR_OPERATIONS)
         self.layout = Layout(y0, self.components)
         dtypes = (self.dtype,)
-        functions = {"rates": traced.with_layout(self.components, leaves, dtypes)}
+        functions: dict[str, Any] = {"rates": traced.with_layout(self.components, leaves, dtypes)}
         if callable(problem.rate_bound):
             bound = TracedFunction(problem.rate_bound, t0, y0, problem.args)
             check_bound(bound.out_shape)
@@ -100,7 +100,7 @@ class Network:
         given = (*function.assembled(*operands["rates"]), t, *y)
         return rows_of(function.jaxpr, given, rows).astype(self.dtype)
 
-    def fire_row(self, y: tuple, reaction: Any, fires: Any) -> tuple:
+    def fire_row(self, y: Any, reaction: Any, fires: Any) -> tuple:
         """The state after a reaction, `y` unless it `fires`; touches few numbers of a long state."""
         if len(y) > 1 or y[0].ndim != 1 or y[0].shape[0] <= MAX_WRITTEN_OUT:
             rows = (row[reaction] for row in self.rows())
@@ -165,9 +165,7 @@ class Network:
 
 def check_rates(out: Any, changes: Any) -> int:
     """Refuse rates that are not one real vector with an entry for every reaction; their number."""
-    real = hasattr(out, "dtype") and (
-        jnp.issubdtype(out.dtype, jnp.floating) or jnp.issubdtype(out.dtype, jnp.integer)
-    )
+    real = hasattr(out, "dtype") and (jnp.issubdtype(out.dtype, jnp.floating) or jnp.issubdtype(out.dtype, jnp.integer))
     wanted = None if changes is None else changes.matrix.shape[0]
     if not real or len(out.shape) != 1 or out.shape[0] == 0 or (wanted is not None and out.shape[0] != wanted):
         number = "R" if wanted is None else wanted
@@ -227,6 +225,7 @@ def _traced_affect(problem: Any, t0: Any) -> TracedFunction:
 
 
 def check_affected(out: Any, y0: Any) -> None:
+    """Refuse an affect whose result is not like the state."""
     same = jax.tree_util.tree_structure(out) == jax.tree_util.tree_structure(y0)
     pairs = list(zip(jax.tree_util.tree_leaves(out), jax.tree_util.tree_leaves(y0), strict=False))
     if not same or any(jnp.shape(a) != jnp.shape(b) for a, b in pairs):

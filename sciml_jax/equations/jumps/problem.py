@@ -40,8 +40,8 @@ class JumpProblem(eqx.Module):
         An `ODEProblem` or `SDEProblem` whose equation the (float) state follows between jumps; its own `y0`, `t0` and
         `t1` play no part. It keeps its `args`, or gets those of this problem where it has none.
     rate_bound
-        A bound of the sum of the rates, a number or `(t, y, args) -> bound`, that holds from `t` to the next jump. It is
-        what exact methods need where the rates change between jumps, because they depend on time.
+        A bound of the sum of the rates, a number or `(t, y, args) -> bound`, that holds from `t` to the next jump.
+        Exact methods need it where the rates depend on time.
     dependencies
         Which rates depend on which numbers of the state, shape (R, n), for `sj.GroupedDirect`; None reads it off the
         program of `rates`.
@@ -163,8 +163,8 @@ def _check_affect(stoichiometry: Any, affect: Any) -> None:
     if (stoichiometry is None) == (affect is None):
         got = "neither" if affect is None else "both"
         msg = (
-            f"A jump is described by `stoichiometry` or by `affect`; got {got}. Pass `stoichiometry` of shape (R, n), or "
-            "None and `affect=`."
+            f"A jump is described by `stoichiometry` or by `affect`; got {got}. Pass `stoichiometry` of shape (R, n), "
+            "or None and `affect=`."
         )
         raise ValueError(msg)
 

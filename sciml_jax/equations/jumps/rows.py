@@ -120,6 +120,7 @@ def _reshape(eqn, shape, inputs, rows):
 
 
 def _gather(eqn, shape, inputs, rows):
+    del shape
     numbers = eqn.params["dimension_numbers"]
     if 0 in numbers.offset_dims or numbers.operand_batching_dims or len(eqn.invars[1].aval.shape) < 2:
         return None
@@ -150,6 +151,7 @@ def _concatenate(eqn, shape, inputs, rows):
 
 
 def _dot(eqn, shape, inputs, rows):
+    del shape
     (contract, _), (batch, _) = eqn.params["dimension_numbers"]
     left = eqn.invars[0].aval.shape
     if batch or 0 in contract or not left or prod(left) == 0:
@@ -158,10 +160,12 @@ def _dot(eqn, shape, inputs, rows):
 
 
 def _reduction(eqn, shape, inputs, rows):
+    del shape
     return None if 0 in eqn.params["axes"] else bind(eqn, [inputs[0].rows(rows)])[0]
 
 
 def _iota(eqn, shape, inputs, rows):
+    del inputs
     if eqn.params["dimension"] != 0:
         return None
     values = rows.astype(eqn.params["dtype"]).reshape(-1, *(1 for _ in shape[1:]))

@@ -3,7 +3,6 @@
 import functools
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 
@@ -89,7 +88,8 @@ def _run(config: Static, dynamic: Any) -> Solution:
     if network.depends_on_time and method.is_exact and problem.rate_bound is None:
         msg = (
             f"`{method.name}` needs rates that stay as they are between jumps; got rates that depend on time. Pass "
-            "`JumpProblem(..., rate_bound=...)`, a bound of their sum, or use `sj.TauLeaping()` or `sj.IntegratedHazard()`."
+            "`JumpProblem(..., rate_bound=...)`, a bound of their sum, or use `sj.TauLeaping()` or "
+            "`sj.IntegratedHazard()`."
         )
         raise ValueError(msg)
     save_ts, bad = pull_in_save_times(save_ts, t0, t1)
@@ -136,7 +136,7 @@ def _not_differentiable(function: Any, name: str) -> Any:
         msg = (
             f"A path simulated by `{name}` has no useful derivative: parameters move the times of its jumps and the "
             "reactions that fire, so that the derivative of a path is not that of an expectation. Stop it with "
-            "`jax.lax.stop_gradient`, estimate by finite differences with the same keys, or use `sj.IntegratedHazard()`."
+            "`jax.lax.stop_gradient`, take finite differences with the same keys, or use `sj.IntegratedHazard()`."
         )
         raise TypeError(msg)
 

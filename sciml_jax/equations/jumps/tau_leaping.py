@@ -1,6 +1,5 @@
 """Explicit tau-leaping."""
 
-import numbers
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -21,12 +20,12 @@ class TauLeaping(AbstractJumpMethod):
     """Fire every reaction a Poisson number of times at once, while the rates hardly change.
 
     The leap is as long as the expected change and the standard deviation of the change of every rate stay below
-    `epsilon` of that rate (equations 33 of Cao, Gillespie & Petzold). Their factor `g` for every species is found as the
-    largest elasticity `|d log rate / d log y|`, which for mass action is theirs. A leap is at most `4 epsilon` of the
-    time in which a species relaxes by itself, which keeps the variance at rest within about `2 epsilon`. Reactions that could use up a species
-    within `critical` firings fire one at a time; where a leap would be worth fewer than ten events, one event is
-    simulated instead; a leap that would make a count negative is repeated with half its length. So counts stay
-    non-negative, and small systems are simulated nearly exactly.
+    `epsilon` of that rate (equations 33 of Cao, Gillespie & Petzold). Their factor `g` for every species is found as
+    the largest elasticity `|d log rate / d log y|`, which for mass action is theirs. A leap is at most `4 epsilon` of
+    the time in which a species relaxes by itself, which keeps the variance at rest within some `epsilon`. Reactions
+    that could use up a species within `critical` firings fire one at a time; where a leap would be worth fewer than ten
+    events, one event is simulated instead; a leap that would make a count negative is repeated with half its length. So
+    counts stay non-negative, and small systems are simulated nearly exactly.
 
     Approximate: the error of means and variances falls in proportion to `epsilon`. Steps end on save times, so that a
     path depends on them. A step costs the rates and their Jacobian (R x n) and R Poisson numbers: in a batch some
@@ -151,6 +150,8 @@ def is_critical(changes: Any, counts: Any, rates: Any, threshold: int) -> Any:
 
 
 def _check_number(value: Any, name: str, low: float, high: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not low < value < high:
-        msg = f"`{name}` must be a number between {low:g} and {high:g}, known when tracing; got {value!r}. Pass a float."
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low < value < high:
+        msg = (
+            f"`{name}` must be a number between {low:g} and {high:g}, known when tracing; got {value!r}. Pass a float."
+        )
         raise ValueError(msg)

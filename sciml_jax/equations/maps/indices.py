@@ -12,7 +12,7 @@ from ..saveat import SaveAt
 def check_saveat(saveat: SaveAt, num_steps: Any) -> None:
     """Refuse what cannot be kept of a map; values are looked at where they are concrete."""
     if saveat.dense:
-        msg = "A map has no states between its steps; got `SaveAt(dense=True)`. Keep all of them with `SaveAt(steps=1)`."
+        msg = "A map has no states between its steps; got `SaveAt(dense=True)`. Keep them all with `SaveAt(steps=1)`."
         raise ValueError(msg)
     if saveat.steps is not None and not isinstance(num_steps, int):
         msg = (

@@ -39,9 +39,7 @@ class Iterate(AbstractMethod):
 
     problem_types: ClassVar = (MapProblem,)
 
-    def solve(
-        self, problem: MapProblem, *, saveat: Any = None, key: Any = None, on_failure: str = "raise"
-    ) -> Solution:
+    def solve(self, problem: MapProblem, *, saveat: Any = None, key: Any = None, on_failure: str = "raise") -> Solution:
         """Iterate; see `sj.solve` for the options. `key` is not used: a random map takes its keys from `args`."""
         del key
         saveat = as_saveat(saveat)

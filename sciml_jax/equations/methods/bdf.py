@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from ...numerics.combine import linear_combination
-from ..engine.krylov_linearisation import KrylovLinearisation
 from ..delays.problem import DDEProblem
+from ..engine.krylov_linearisation import KrylovLinearisation
 from ..implicit_dae import ImplicitDAEProblem
 from ..linear_solvers import Direct, checked_linear_solver
 from ..problem import ODEProblem

@@ -92,6 +92,9 @@ class AbstractOneStepMethod(AbstractMethod):
     """Whether steps say in `Step.work` what they cost."""
     holds_components: ClassVar[bool] = True
     """Whether a small state may be held as components; False where steps are written for arrays."""
+    most_components: ClassVar[int] = 8
+    """For implicit methods: the largest state that may be held as components where few entries of the Jacobian differ
+    from zero; more than eight only for methods without iterations, whose steps compile fast."""
     needs_split: ClassVar[bool] = False
     """Whether the vector field must be a `Split`."""
 

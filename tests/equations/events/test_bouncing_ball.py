@@ -21,14 +21,19 @@ def derivatives():
     """Values and their derivatives in both modes at the parameters of the course."""
     point = (50.0, 9.8, 0.9)
     value = times_and_end(*point)
-    return value, jax.jit(jax.jacfwd(times_and_end, (0, 1, 2)))(*point), jax.jit(jax.jacrev(times_and_end, (0, 1, 2)))(*point)
+    return (
+        value,
+        jax.jit(jax.jacfwd(times_and_end, (0, 1, 2)))(*point),
+        jax.jit(jax.jacrev(times_and_end, (0, 1, 2)))(*point),
+    )
 
 
 def test_the_issues_lines():
     problem = sj.ODEProblem(lambda t, y, e: jnp.stack([y[1], -9.8]), jnp.array([50.0, 0.0]), 0.0, 10.0, 0.9)
     bounce = sj.Event(lambda t, y, e: y[0], lambda t, y, e: jnp.stack([0.0, -e * y[1]]), direction=-1)
     end = lambda e: sj.solve(
-        sj.ODEProblem(problem.vector_field, problem.y0, 0.0, 10.0, e), sj.Tsit5(), events=[bounce], rtol=1e-10, atol=1e-10
+        sj.ODEProblem(problem.vector_field, problem.y0, 0.0, 10.0, e),
+        sj.Tsit5(), events=[bounce], rtol=1e-10, atol=1e-10,
     )  # fmt: skip
     sol = end(0.9)
     np.testing.assert_allclose(sol.events[0].ts[0], 3.1943828249997, rtol=1e-12)

@@ -109,7 +109,9 @@ def test_at_rest_the_gradient_is_that_of_the_steady_state():
 
 
 def test_rest_of_a_differential_algebraic_equation_needs_its_constraints_too():
-    problem = sj.DAEProblem(lambda t, y, z, a: a - z, lambda t, y, z, a: z - y**2, jnp.ones(1), jnp.ones(1), 0.0, 1e4, 4.0)
+    problem = sj.DAEProblem(
+        lambda t, y, z, a: a - z, lambda t, y, z, a: z - y**2, jnp.ones(1), jnp.ones(1), 0.0, 1e4, 4.0
+    )
     sol = sj.solve(problem, sj.Rodas5P(), events=[sj.TerminateSteadyState(1e-6, 1e-9)])
     assert int(sol.status) == sj.Status.EVENT
     np.testing.assert_allclose([sol.y1[0][0], sol.y1[1][0]], [2.0, 4.0], rtol=1e-5)
@@ -197,6 +199,7 @@ def test_projection_keeps_the_order_of_the_method():
     assert 3.7 < np.log2(errors[0] / errors[1]) < 4.5
 
 
+@pytest.mark.full
 def test_projection_is_differentiable():
     position = lambda scale, events: orbit(2.0, scale, events, rtol=1e-9, atol=1e-9).y1[0]
     exact = jax.grad(lambda s: position(s, ()))(1.0)

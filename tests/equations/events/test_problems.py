@@ -12,7 +12,9 @@ from .problems import OSCILLATOR_ARGS, TIGHT, WALL, oscillator, oscillator_at
 
 def decaying(k, method):
     """y' = -k z, z = y^2 from y = 1, doubled where z passes 1/4: y(T) = 1 / (k T) behind it."""
-    problem = sj.DAEProblem(lambda t, y, z, k: -k * z, lambda t, y, z, k: z - y**2, jnp.ones(1), jnp.ones(1), 0.0, 3.0, k)
+    problem = sj.DAEProblem(
+        lambda t, y, z, k: -k * z, lambda t, y, z, k: z - y**2, jnp.ones(1), jnp.ones(1), 0.0, 3.0, k
+    )
     double = sj.Event(
         lambda t, s, k: s[1][0] - 0.25, lambda t, s, k: (2 * s[0], s[1]), direction=-1, max_triggers=4
     )  # fmt: skip
@@ -70,7 +72,9 @@ def test_an_impact_with_every_kind_of_method(method):
     end = lambda args: sj.solve(oscillator(args), method, events=[WALL], rtol=rtol, atol=rtol, max_steps=8192).y1[0]
     found = jax.jit(jax.value_and_grad(end))(OSCILLATOR_ARGS)
     expected = jax.value_and_grad(lambda args: oscillator_at(1.5, args)[0])(OSCILLATOR_ARGS)
-    jax.tree_util.tree_map(lambda a, b: np.testing.assert_allclose(a, b, rtol=3000 * rtol, atol=3000 * rtol), found, expected)
+    jax.tree_util.tree_map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=3000 * rtol, atol=3000 * rtol), found, expected
+    )
 
 
 def test_the_same_number_of_steps_as_plain_steps_with_a_restart():

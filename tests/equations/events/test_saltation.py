@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import finite_difference_jvp
 
 import sciml_jax as sj
 
-from helpers import finite_difference_jvp
 from .problems import OSCILLATOR_ARGS, TIGHT, WALL, oscillator, oscillator_at
 
 END = 1.5
@@ -44,7 +44,9 @@ def test_the_hessian_is_that_of_the_closed_form():
 def saved(args):
     """States at times in front of the impact and behind it, and the end moving with t1."""
     ts = jnp.array([0.2, 0.9]) + 0.0 * args[0]
-    sol = sj.solve(oscillator(args[:4], t1=args[4]), sj.Tsit5(), events=[WALL], saveat=sj.SaveAt(ts=ts, t1=True), **TIGHT)
+    sol = sj.solve(
+        oscillator(args[:4], t1=args[4]), sj.Tsit5(), events=[WALL], saveat=sj.SaveAt(ts=ts, t1=True), **TIGHT
+    )
     return sol.ys
 
 

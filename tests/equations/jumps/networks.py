@@ -58,7 +58,9 @@ def chain(length, count=20, t1=1.0):
     """Particles that hop between neighbouring sites of a ring, all as likely: large networks of small reactions."""
     reactants, changes = np.zeros((2 * length, length), int), np.zeros((2 * length, length), int)
     for i in range(length):
-        for row, (source, target) in zip((2 * i, 2 * i + 1), ((i, (i + 1) % length), ((i + 1) % length, i)), strict=True):
+        for row, (source, target) in zip(
+            (2 * i, 2 * i + 1), ((i, (i + 1) % length), ((i + 1) % length, i)), strict=True
+        ):
             reactants[row, source] = 1
             changes[row, source], changes[row, target] = -1, 1
     rates = sj.MassAction(reactants, np.linspace(0.5, 1.5, 2 * length))

@@ -86,6 +86,7 @@ def test_time_dependent_rates_are_thinned_exactly():
         assert abs(rejected.mean() - thinned) < 4 * np.sqrt(thinned / 5000)
 
 
+@pytest.mark.full
 def test_a_large_network_keeps_its_particles_and_spreads_like_its_mean():
     problem = chain(64, t1=0.5)
     start = jnp.zeros(64, int).at[0].set(1280)

@@ -54,6 +54,7 @@ def test_the_default_is_close_to_the_exact_law_at_a_fraction_of_the_steps():
     assert steps.mean() < 2500  # about 38,000 events
 
 
+@pytest.mark.full
 def test_fixed_leaps_have_the_mean_of_eulers_method():
     problem, h = birth_death(), 0.02
     ys = sample(problem, sj.TauLeaping(tau=h), 2000, of=lambda sol: sol.ys[:, 0], saveat=jnp.array([0.1, 1.0]))
@@ -70,6 +71,7 @@ def test_counts_stay_non_negative(method):
     assert ys.min() == 0
 
 
+@pytest.mark.full
 def test_few_particles_are_simulated_nearly_exactly():
     problem = birth_death(y0=0, t1=1.0, birth=20.0, death=4.0)
     mean = 5 * (1 - np.exp(-4.0))
