@@ -104,7 +104,7 @@ def compare(problem, reference, number, saveat, read):
     calls |= {f"ours vmap, {name}": lambda run=run: run(keys) for name, run in batch.items()}
     members = {name: solve(p) for name, p in problem.items()}
     for name, fn in members.items():
-        run = lambda fn=fn: sj.parallel.ensemble(fn, keys, chunk_size=2500, cost=np.ones(number)).values
+        run = lambda fn=fn: sj.parallel.ensemble(fn, keys, chunk_size=2500, cost=jnp.ones(number)).values
         calls[f"ours ensemble, {name}"] = run
     seconds, work = best(calls)
     events = {name: float(np.sum(run(keys)[1])) for name, run in batch.items()}

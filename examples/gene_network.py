@@ -120,7 +120,7 @@ def main():
         "tau-leaping": ensemble(jumps(), sj.TauLeaping(0.1), 200 * scale, times),
         "diffusion": ensemble(langevin(), sj.EulerMaruyama(), 40 * scale, times, dt0=0.05, max_steps=25_000),
     }
-    report = {name: figures(*parts) for name, parts in found.items()}
+    report: dict = {name: figures(*parts) for name, parts in found.items()}
     mean_field = sj.solve(rate_equations(), sj.Rodas5P(), saveat=times).ys[:, PROTEIN]
     report["rate equations"] = {"mean": float(mean_field[-1])}
     report["published mean"] = PUBLISHED

@@ -43,6 +43,7 @@ from .equations import BVProblem as BVProblem
 from .equations import Checkpointed as Checkpointed
 from .equations import Collocation as Collocation
 from .equations import DAEProblem as DAEProblem
+from .equations import DDEProblem as DDEProblem
 from .equations import Direct as Direct
 from .equations import Dopri5 as Dopri5
 from .equations import Dopri8 as Dopri8
@@ -141,7 +142,6 @@ from .numerics import PiecewiseConstant as PiecewiseConstant
 from .numerics import PiecewiseLinear as PiecewiseLinear
 from .numerics import SparsityPattern as SparsityPattern
 from .numerics import interpolate as interpolate
-from .equations import DDEProblem as DDEProblem
 
 try:
     __version__ = _version("sciml_jax")

@@ -30,19 +30,20 @@ _MESSAGES = {
     9: "the nonlinear equations could not be solved to the tolerances: the iteration stagnated or ran out of "
     "iterations, or the mesh is too coarse. There may be no solution near the guess: start from that of an easier "
     "problem, take more intervals, or loosen the tolerances.",
-    10: "an event happened more often than `max_triggers`, or again within the resolution of time (Zeno behaviour, such "
-    "as a ball that comes to rest). Let the event stop the integration or change the equation where that happens, or, "
-    "if so many triggers are meant, increase `max_triggers`.",
-    12: "an event could not be located: its condition is NaN or infinite near `sol.stats.t_last`, or it changes its sign "
-    "without a root that steps can end on. Make the condition a continuous function of time and state.",
+    10: "an event happened more often than `max_triggers`, or again within the resolution of time (Zeno behaviour, "
+    "such as a ball that comes to rest). Let the event stop the integration or change the equation where that happens, "
+    "or, if so many triggers are meant, increase `max_triggers`.",
     11: "a rate of a jump process was negative, or the sum of the rates exceeded `rate_bound`. Look at the state at "
     "`sol.stats.t_last`: write rates that vanish where a reaction has nothing to act on (`jnp.maximum(..., 0)`), or "
     "pass a larger bound.",
-    13: "the vector field looked up `past(s)` at a time that is `t - lag` for none of the declared `lags` (nor `t` itself). "
-    "Its breaking points would be missed: declare every lag, and look up `past(t - lag)` with the same formula.",
-    14: "a lag was negative: the past was looked up later than `t` at about `sol.stats.t_last`, where the solution is not "
-    "known yet. A lag function must be non-negative along the solution; clip it, `jnp.maximum(lag, 0.0)`, if it may "
-    "miss zero by rounding.",
+    12: "an event could not be located: its condition is NaN or infinite near `sol.stats.t_last`, or it changes its "
+    "sign without a root that steps can end on. Make the condition a continuous function of time and state.",
+    13: "the vector field looked up `past(s)` at a time that is `t - lag` for none of the declared `lags` (nor `t` "
+    "itself). Its breaking points would be missed: declare every lag, and look up `past(t - lag)` with the same "
+    "formula.",
+    14: "a lag was negative: the past was looked up later than `t` at about `sol.stats.t_last`, where the solution is "
+    "not known yet. A lag function must be non-negative along the solution; clip it, `jnp.maximum(lag, 0.0)`, if it "
+    "may miss zero by rounding.",
     15: "the lags reach back over more steps (or breaking points) than are kept. Pass "
     "`sj.DDEProblem(..., history_steps=...)` with a larger number, or loosen the tolerances.",
 }

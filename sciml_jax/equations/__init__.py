@@ -30,6 +30,7 @@ from .consistency import find_consistent as find_consistent
 from .controllers import FixedStep as FixedStep
 from .controllers import PIDController as PIDController
 from .dae import DAEProblem as DAEProblem
+from .delays.problem import DDEProblem as DDEProblem
 from .events import AbstractEvent as AbstractEvent
 from .events import Event as Event
 from .events import PresetTimes as PresetTimes
@@ -182,4 +183,3 @@ from .steady_state import SteadyStateProblem as SteadyStateProblem
 from .stepping import SteppingState as SteppingState
 from .stepping import init as init
 from .stepping import step as step
-from .delays.problem import DDEProblem as DDEProblem

@@ -98,7 +98,6 @@ class DiffraxMethod(AbstractMethod):
             raise_on_failure(result)
         return result
 
-
     def _solve_stochastic(
         self, problem: SDEProblem, saveat: Any, options: tuple, adjoint: Any, key: Any, on_failure: str
     ) -> Solution:

@@ -152,8 +152,8 @@ def _grid(problem: SDEProblem, solver: Any, dt0: Any, *times: Any) -> Any:
     given = [part for part in times if part is not None]
     if not is_concrete((problem.t0, problem.t1, dt0, given)):
         msg = (
-            f"With fixed steps Diffrax needs save times, `t0`, `t1` and `dt0` that are known when tracing; got traced ones "
-            f"with `diffrax.{type(solver).__name__}`. Make them with NumPy, or use one of our methods."
+            f"With fixed steps Diffrax needs save times, `t0`, `t1` and `dt0` that are known when tracing; got "
+            f"traced ones with `diffrax.{type(solver).__name__}`. Make them with NumPy, or use one of our methods."
         )
         raise ValueError(msg)
     t0, t1 = float(problem.t0), float(problem.t1)

@@ -179,8 +179,8 @@ def init(
     check_instance(method, AbstractOneStepMethod, "method", "sj.Tsit5()")
     if hasattr(problem, "lags"):
         msg = (
-            "`init` steps problems whose state is all that the next step needs; got a `DDEProblem`, which also needs its "
-            "past. Use `sj.solve`."
+            "`init` steps problems whose state is all that the next step needs; got a `DDEProblem`, which also needs "
+            "its past. Use `sj.solve`."
         )
         raise TypeError(msg)
     if not isinstance(problem, method.problem_types):

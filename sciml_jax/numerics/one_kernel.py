@@ -22,6 +22,10 @@ MOST_EQUATIONS = 10000
 MOST_MULTIPLY_ADDS = 4096
 """Size of a matrix product (rows times columns times inner) up to which plain loops are as good as a library's."""
 
+MOST_OF_MATRICES = 9
+"""Entries of a product of two matrices that XLA:CPU still compiles inside a kernel, as it does any product of a matrix
+and a vector; a larger one becomes a fusion of a kind that it does not know there (`UNIMPLEMENTED: Fusion kind`)."""
+
 MOST_REDUCED = 4095
 """Entries of a floating-point sum, maximum or minimum that XLA:CPU still compiles inside a kernel; it hands larger ones
 to a library, and then fails (`UNIMPLEMENTED: Fusion kind`)."""
@@ -169,11 +173,15 @@ def _largest_reduction(closed: Any) -> int | None:
 def _is_small_product(eqn: Any) -> bool:
     if eqn.primitive.name != "dot_general":
         return False
-    (contract, _), _ = eqn.params["dimension_numbers"]
+    (contract, other), (batch, _) = eqn.params["dimension_numbers"]
+    left, right, out = eqn.invars[0].aval, eqn.invars[1].aval, eqn.outvars[0].aval
     inner = 1
     for axis in contract:
-        inner *= eqn.invars[0].aval.shape[axis]
-    return eqn.outvars[0].aval.size * inner <= MOST_MULTIPLY_ADDS
+        inner *= left.shape[axis]
+    is_of_matrices = min(left.ndim - len(contract), right.ndim - len(other)) > len(batch)
+    if is_of_matrices and out.size > MOST_OF_MATRICES:
+        return False
+    return out.size * inner <= MOST_MULTIPLY_ADDS
 
 
 def _reduced(eqn: Any) -> int:

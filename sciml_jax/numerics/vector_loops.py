@@ -51,7 +51,8 @@ class _Value:
 
     def __init__(self, shape: tuple, whole: Any = None, flat: Any = None, origin: str = "stored"):
         self.shape, self.origin = shape, origin
-        self._whole, self._flat = whole, flat
+        self._whole: Any = whole
+        self._flat: Any = flat
 
     @property
     def whole(self) -> Any:
@@ -81,7 +82,12 @@ def _run(closed: ClosedJaxpr, args: Any) -> list:
 
 def _values(jaxpr: Any, values: list) -> list:
     environment = dict(zip((*jaxpr.constvars, *jaxpr.invars), values, strict=True))
-    read = lambda var: _Value(var.aval.shape, whole=var.val) if isinstance(var, Literal) else environment[var]
+
+    def read(var: Any) -> _Value:
+        if isinstance(var, Literal):
+            return _Value(np.shape(var.val), whole=var.val)
+        return environment[var]
+
     for eqn in jaxpr.eqns:
         environment.update(zip(eqn.outvars, _equation(eqn, [read(var) for var in eqn.invars]), strict=True))
     return [read(var) for var in jaxpr.outvars]

@@ -85,6 +85,8 @@ LEFT_ALONE = {
     "random bits": lambda x: x + jax.random.uniform(jax.random.key(1), (3,)),
     "a callback": lambda x: jax.pure_callback(np.sin, jax.ShapeDtypeStruct((3,), float), x),
     "a large product": lambda x: jnp.outer(x, jnp.ones(80)).T @ jnp.outer(x, jnp.ones(80)),
+    "a product of two matrices": lambda x: jnp.outer(x, jnp.ones(2)).T @ jnp.outer(x, jnp.ones(8)),
+    "a sum of thousands of entries": lambda x: x + jnp.sum(jnp.outer(x, jnp.ones(2000))),
     "a scatter in a loop in a branch": lambda x: lax.cond(
         x[0] < 1, lambda x: lax.fori_loop(0, 2, lambda i, c: c.at[jnp.array([0, 2])].add(1.0), x), jnp.sin, x
     ),

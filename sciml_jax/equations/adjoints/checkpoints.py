@@ -134,7 +134,8 @@ def pull_through(
 def _row(kept, index, start):
     """A kept step, with the state and the memory at its beginning."""
     events = jax.tree_util.tree_map(lambda buffer: buffer[index], kept.events)
-    return Row(kept.ta[index], kept.tb[index], *start, events)
+    y, memory = start
+    return Row(kept.ta[index], kept.tb[index], y, memory, events)
 
 
 def _advance(plan, over, operands, settings):

@@ -6,11 +6,14 @@ Data flows downwards:
   refused. `inputs`: options as arrays.
 - `system`, `bound_system`, `layout`: the user's functions on tuples of arrays, with every operand explicit; `traced`:
   how they are traced; `returned`: what they must return.
-- `linear_form`: how a Jacobian is held; `linearisation`, `eliminated_linearisation`,
-  `sparse_linearisation`, `krylov_linearisation`: linear systems
-  in each form. `residual`: fully implicit equations. `algebraic`: whether a start is consistent. `flat`: one vector.
+- `linear_form`: how a Jacobian is held; `linearisation`, `eliminated_linearisation`, `sparse_linearisation`,
+  `krylov_linearisation`: linear systems in each form. `residual`: fully implicit equations. `algebraic`: whether a
+  start is consistent; `consistent`: making a state so. `flat`: one vector.
 - `operands`, `plan`: what goes in; what is fixed when tracing.
-- `forward`: the stepping loop; `judge`, `initial_step`, `norms`, `saving`, `stiff_end` serve it.
+- `forward`: the stepping loop; `aim`, `judge`, `initial_step`, `norms`, `saving`, `stiff_end` serve it.
+- `events`: the functions of a solve's events; `event_search`: where in a step they lie; `event_change`, `event_start`:
+  what they do; `event_row`: derivatives. `noise`, `noise_form`, `noise_term`: diffusion and Brownian motion. Delays are
+  in `equations/delays`, called where a plan has them.
 - `record`: the loop with a record of accepted steps, for one lane and for a batch.
 - `replay`, `replay_row`: derivatives along the record; `unrolled`: the same as one scan, for higher orders.
 - `differentiable`: ties them into one function with a derivative rule.

@@ -59,7 +59,7 @@ def change_state(plan: Any, operands: Operands, settings: Settings, place: Place
 
 def evaluate_inside(plan: Any, operands: Operands, settings: Settings, place: Place, t: Any) -> tuple:
     """The dense output of the last accepted step at times of any shape; NaN outside the step."""
-    ta, tb, y, memory = place.row
+    ta, tb, y, memory, *_ = place.row
     direction = jnp.sign(lax.stop_gradient(operands.t1 - operands.t0))
     safe_tb = jnp.where(ta != tb, tb, ta + direction)
     system = plan.inside(plan.bind(operands.theta, settings), ta, safe_tb)

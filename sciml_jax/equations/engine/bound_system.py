@@ -77,7 +77,8 @@ class BoundSystem:
         """The diffusion and the Brownian motion of a stochastic equation."""
         # Behind the six functions of the problem and the method, and those of the events.
         place = 6 + (len(self._system.events.functions()) if self._system.events is not None else 0)
-        return BoundNoise(self._system, *self._parts[place : place + 2], self._time)
+        diffusion, brownian = self._parts[place : place + 2]
+        return BoundNoise(self._system, diffusion, brownian, self._time)
 
     def part(self, name: str) -> "BoundSystem":
         """The system of one of the method's `subproblems`, with the same tolerances, seen from the same step."""

@@ -83,8 +83,8 @@ def check_delays(problem: Any, adjoint: Any, changing: Any) -> None:
         raise ValueError(msg)
     if changing is not None:
         msg = (
-            "`affect` must return the state alone for a delay problem, because its past depends on `args` as they were; "
-            "got one that returns `(y, args)`. Put what changes into the state, with derivative zero."
+            "`affect` must return the state alone for a delay problem, because its past depends on `args` as they were;"
+            " got one that returns `(y, args)`. Put what changes into the state, with derivative zero."
         )
         raise ValueError(msg)
 

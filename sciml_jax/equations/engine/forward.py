@@ -9,7 +9,7 @@ from jax import lax
 
 from ...core.status import Status
 from ...numerics.loops import vary_like
-from ...numerics.search import count_passed
+from .aim import aim
 from .algebraic import mass_reduction
 from .event_change import Occurrence, change, look, start_events
 from .initial_step import initial_step
@@ -143,27 +143,13 @@ def start(plan: Any, operands: Operands, settings: Settings) -> State:
 def attempt(plan: Any, operands: Operands, settings: Settings, state: State) -> tuple[State, Row]:
     """One attempted step. Must only be called while `state.status` is RUNNING."""
     system = plan.bind(operands.theta, settings)
-    direction = jnp.sign(lax.stop_gradient(operands.t1 - operands.t0))
-    target, is_end = _next_stop(operands, state)
-    h, ta = state.h, state.t
-    if plan.has_events and plan.system.events.has_limits:
-        h = lax.stop_gradient(system.events.limited(ta, state.y, h))
-    remaining = direction * lax.stop_gradient(target - ta)
-    if plan.has_events and plan.system.events.has_limits:
-        # Not stretched, but two equal ones.
-        h = jnp.where((h < remaining) & (1.01 * h >= remaining), remaining / 2, h)
-    # A step that would leave a sliver of less than a hundredth is stretched to end on the target exactly.
-    lands = 1.01 * h >= remaining
-    tb = jnp.where(lands, target, ta + direction * h)
-    row = Row(ta, tb, state.y, state.carried if plan.has_memory else None, None)
+    aimed = aim(plan, operands, system, state)
+    ta, tb, ahead = state.t, aimed.tb, aimed.ahead
+    row = Row(ta, tb, state.y, state.carried if plan.has_memory else None)
     if plan.has_events:
-        tb, lands, is_end = _towards_event(state, target, tb, lands, is_end)
-        row = row._replace(tb=tb, events=Occurrence((), (), state.events.is_new))
-    is_short, ahead = lands, None
+        row = row._replace(events=Occurrence((), (), state.events.is_new))
     if plan.delays is not None:
-        ahead = plan.delays.look_ahead(plan, system, state, h, target, is_end)
-        tb, lands, is_end, is_short = ahead.tb, ahead.lands, ahead.is_end, ahead.is_short
-        row, system = row._replace(tb=tb), plan.delays.with_past(plan, operands, system, state, ahead)
+        system = plan.delays.with_past(plan, operands, system, state, ahead)
     inside, carried = plan.inside(system, ta, tb), state.carried
     if plan.max_steps is not None:
         # Without a bound, derivatives go through this loop itself.
@@ -176,31 +162,13 @@ def attempt(plan: Any, operands: Operands, settings: Settings, state: State) -> 
     if plan.method.carries_scratch:
         inside = inside.with_scratch(state.scratch)
     if plan.delays is None:
-        step = plan.method.step(inside, ta, tb, state.y, carried)
+        step, is_own = plan.method.step(inside, ta, tb, state.y, carried), None
     else:
         step, is_own, inside = plan.delays.step(plan, operands, inside, state, ahead, carried)
     outside = system.events.outside(tb, step.y1) if plan.has_events else ()
-    accepted, next_h, log_error, status = judge(plan, operands, settings, state, step, ta, tb, is_short, outside)
-    changed = None
-    if plan.delays is not None:
-        passed = plan.delays.look_back(plan, settings, inside, state, ahead, step)
-        passed = passed._replace(retake=passed.retake & accepted)
-        accepted, next_h = accepted & ~passed.retake, jnp.where(passed.retake, h, next_h)
-    if plan.has_events:
-        seen = look(plan, operands, settings, state, inside, tb, step)
-        seen = seen._replace(retake=seen.retake & accepted, is_lost=seen.is_lost & accepted)
-        accepted, next_h = accepted & ~seen.retake, jnp.where(seen.retake, h, next_h)
-    done = accepted & lands & is_end
-    status = jnp.where(done, jnp.int32(Status.SUCCESS), status)
-    if plan.has_events:
-        changed = change(plan, operands, settings, state, tb, step.y1, seen, accepted, status)
-        step, status, row = step._replace(y1=changed.y), changed.status, row._replace(events=changed.occurrence)
-    history = None
-    if plan.delays is not None:
-        happens = None if changed is None else changed.occurrence.happens
-        settled = plan.delays.settle(plan, operands, state, ahead, is_own, passed, step, row, accepted, happens)
-        history, marks, lost = settled
-        row, status = row._replace(delays=marks), jnp.where(lost & (status == RUNNING), Status.HISTORY_FULL, status)
+    judged = judge(plan, operands, settings, state, step, ta, tb, aimed.is_short, outside)
+    after = _looked_at(plan, operands, settings, state, inside, aimed, is_own, step, row, judged)
+    accepted, next_h, log_error, status, step, row, events, history = after
     choose = lambda new, old: jax.tree_util.tree_map(lambda a, b: jnp.where(accepted, a, b), new, old)  # noqa: E731
     handed_on = step.f1 if plan.carries_f0 else None
     kept = carried
@@ -226,10 +194,35 @@ def attempt(plan: Any, operands: Operands, settings: Settings, state: State) -> 
         stepped=save_step(plan, system, state, step, tb, accepted),
         pieces=pieces,
         piece_ends=write(state.piece_ends, jnp.stack([ta, tb]), state.num_accepted) if plan.dense else state.piece_ends,
-        events=None if changed is None else changed.events,
+        events=events,
         history=history,
     )
     return state, row
+
+
+def _looked_at(plan, operands, settings, state, inside, aimed, is_own, step, row, judged) -> tuple:
+    """What events and breaking points make of a judged attempt, and how they go on."""
+    accepted, next_h, log_error, status = judged
+    seen = passed = events = history = happens = None
+    if plan.delays is not None:
+        passed = plan.delays.look_back(plan, settings, inside, state, aimed.ahead, step)
+        passed = passed._replace(retake=passed.retake & accepted)
+        accepted, next_h = accepted & ~passed.retake, jnp.where(passed.retake, aimed.h, next_h)
+    if plan.has_events:
+        seen = look(plan, operands, settings, state, inside, aimed.tb, step)
+        seen = seen._replace(retake=seen.retake & accepted, is_lost=seen.is_lost & accepted)
+        accepted, next_h = accepted & ~seen.retake, jnp.where(seen.retake, aimed.h, next_h)
+    done = accepted & aimed.lands & aimed.is_end
+    status = jnp.where(done, jnp.int32(Status.SUCCESS), status)
+    if plan.has_events:
+        changed = change(plan, operands, settings, state, aimed.tb, step.y1, seen, accepted, status)
+        step, status, row = step._replace(y1=changed.y), changed.status, row._replace(events=changed.occurrence)
+        events, happens = changed.events, changed.occurrence.happens
+    if plan.delays is not None:
+        settled = plan.delays.settle(plan, operands, state, aimed.ahead, is_own, passed, step, row, accepted, happens)
+        history, marks, lost = settled
+        row, status = row._replace(delays=marks), jnp.where(lost & (status == RUNNING), Status.HISTORY_FULL, status)
+    return accepted, next_h, log_error, status, step, row, events, history
 
 
 def finish(plan: Any, operands: Operands, settings: Settings, state: State) -> State:
@@ -242,26 +235,6 @@ def finish(plan: Any, operands: Operands, settings: Settings, state: State) -> S
     if plan.delays is not None:
         status = plan.delays.diagnosed(plan, operands, settings, state, status)
     return state._replace(status=status)
-
-
-def _next_stop(operands, state):
-    """The next time to step on exactly, and whether it is the end."""
-    if operands.tstops is None:
-        return operands.t1, jnp.array(True)
-    # Stops come sorted; those behind t0 or beyond t1 are passed over.
-    num_stops = operands.tstops.shape[0]
-    direction = jnp.sign(operands.t1 - operands.t0)
-    index = count_passed(operands.tstops, state.t, direction)
-    stop = operands.tstops[jnp.minimum(index, num_stops - 1)]
-    is_end = (index >= num_stops) | (direction * stop >= direction * operands.t1)
-    return jnp.where(is_end, operands.t1, stop), is_end
-
-
-def _towards_event(state, target, tb, lands, is_end):
-    """The end of the attempt where an earlier one has found an event on the way."""
-    aims = ~jnp.isnan(state.events.target)
-    tb = jnp.where(aims, state.events.target, tb)
-    return tb, lands | aims, is_end & (tb == target)
 
 
 def _added(total: tuple, work: Any) -> tuple:

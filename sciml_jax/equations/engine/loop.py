@@ -145,7 +145,8 @@ def step_lanes(plan: Any, over: Any, operands: Operands, settings: Settings, sta
         advanced = wants & (new.num_accepted > state.num_accepted)
         chosen = jax.tree_util.tree_map(lambda a, b: jnp.where(wants, a, b), new, state)
         # What delays keep was written behind its end: selecting would copy all of it.
-        state = chosen if state.history is None else chosen._replace(history=chosen.history._replace(kept=new.history.kept))
+        kept = None if state.history is None else chosen.history._replace(kept=new.history.kept)
+        state = chosen._replace(history=kept)
         return state, row._replace(tb=jnp.where(advanced, row.tb, row.ta))
 
     return over.map(one, operands, settings, state, wants)

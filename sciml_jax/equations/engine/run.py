@@ -22,7 +22,14 @@ from ..mass_matrix import as_mass_matrix
 from ..options import check_options, pull_in_save_times, raise_on_failure
 from ..saveat import as_saveat
 from ..solution import DenseOutput, Solution, Stats
-from .capabilities import check_adjoint, check_capabilities, check_delays, check_events, checked_controller, verify_sparsity
+from .capabilities import (
+    check_adjoint,
+    check_capabilities,
+    check_delays,
+    check_events,
+    checked_controller,
+    verify_sparsity,
+)
 from .event_start import at_start, with_first
 from .inputs import as_triggers, event_settings, step_sizes, stops, times, tolerances
 from .operands import Operands, Settings
@@ -83,7 +90,8 @@ def call_compiled(function: Any, cached: Any, arguments: tuple, method: Any, max
         problem = eqx.tree_at(lambda p: p.mass_matrix, problem, mass)
     dynamic, static = partition((problem, *arguments[1:]))
     triggers = arguments[7] if len(arguments) > 7 else ()
-    functions = (problem.vector_field, problem.jacobian, getattr(problem, "diffusion", None), saveat.fn, *method.functions())
+    diffusion = getattr(problem, "diffusion", None)
+    functions = (problem.vector_field, problem.jacobian, diffusion, saveat.fn, *method.functions())
     functions += problem.functions() if hasattr(problem, "lags") else ()
     functions += tuple(function for trigger in triggers for function in trigger.functions())
     config = Static((static, method, max_steps, captured_values(*functions)))

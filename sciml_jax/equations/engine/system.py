@@ -131,7 +131,8 @@ class System:
         own = self.vector_field, self.saved_function, self.derivatives, self.spectral_radius, self.mass, self.residual
         events = () if self.events is None else self.events.functions()
         noise = () if self.brownian is None else (self.diffusion, self.brownian)
-        return own + events + noise + tuple(function for system in self.subsystems.values() for function in system._functions())
+        parts = tuple(function for system in self.subsystems.values() for function in system._functions())
+        return own + events + noise + parts
 
     def bind(self, theta: tuple, consts: tuple, rtol: Any = None, atol: Any = None) -> BoundSystem:
         """Fill in the operands, and the tolerances for methods that look at them."""

@@ -50,7 +50,8 @@ class BrownianPath(eqx.Module):
     motion (about 0.4 microseconds on a CPU). Times that differ by more than `(t1 - t0) / 2^24` have exactly the
     joint law of a Brownian motion; nearer ones still lie on one continuous path, of the right variance at each time.
     Adaptive solves do not take smaller steps. The normal numbers are float32 whatever the dtype, so that solves in
-    single and in double precision share the path (two programs, to rounding in single precision); their law is exact to 1e-6 and 5 standard deviations.
+    single and in double precision share the path (two programs, to rounding in single precision); their law is exact to
+    1e-6 and 5 standard deviations.
 
     References
     ----------

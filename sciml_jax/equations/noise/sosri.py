@@ -8,10 +8,10 @@ from .sri import AbstractSRI, SRITableau
 class SOSRI(AbstractSRI):
     """SOSRI: strong order 1.5 for diagonal or scalar noise, adaptive; optimised for stability.
 
-    The default for such problems; its weak order is 2 for one motion, 1.5 for several. Four evaluations of the drift
-    and of the diffusion in a step, whose nodes were free for the optimisation: some lie outside of the step, from 0.04
-    h before it to 2.75 h behind it. Where drift or diffusion are not defined there (tabulated data, a switch in time),
-    prefer `sj.SRIW1`. With `tstops` at discontinuities, too: here steps next to them see both sides.
+    The default for such problems; its weak order is 1.5 (measured; `sj.SRIW1`: 2 for one motion). Four evaluations of
+    the drift and of the diffusion in a step, whose nodes were free for the optimisation: some lie outside of the step,
+    from 0.04 h before it to 2.75 h behind it. Where drift or diffusion are not defined there (tabulated data, a switch
+    in time), prefer `sj.SRIW1`. With `tstops` at discontinuities, too: here steps next to them see both sides.
 
     The scheme is Ito's; Stratonovich problems are solved with their drift converted (`sj.SDEProblem`). For diagonal
     noise the order supposes that `g_i` depends on `y_i` only; otherwise the strong order is 1/2. The scheme is that of

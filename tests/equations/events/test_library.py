@@ -192,6 +192,7 @@ def test_projection_removes_the_drift_and_costs_no_steps():
     assert abs(int(held.stats.num_steps) - int(free.stats.num_steps)) < 5
 
 
+@pytest.mark.full
 def test_projection_keeps_the_order_of_the_method():
     end = lambda n: orbit(2.0, controller=sj.FixedStep(), dt0=2.0 / n, method=sj.RK4()).y1
     exact = orbit(2.0, events=(), method=sj.Vern9(), rtol=1e-13, atol=1e-13).y1

@@ -50,6 +50,7 @@ def saved(args):
     return sol.ys
 
 
+@pytest.mark.full
 def test_saved_states_and_the_end_have_the_derivatives_of_the_closed_form():
     args = jnp.append(OSCILLATOR_ARGS, END)
 
@@ -62,6 +63,7 @@ def test_saved_states_and_the_end_have_the_derivatives_of_the_closed_form():
     np.testing.assert_allclose(found, jax.jacfwd(exact)(args), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("mode", [jax.jacfwd, jax.jacrev])
 def test_an_event_that_only_watches_changes_no_derivative(mode):
     watch = sj.Event(lambda t, y, args: y[0] - args[1], max_triggers=4)

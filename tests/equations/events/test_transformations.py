@@ -125,7 +125,7 @@ def of_closures(args):
     return sj.solve(problem, sj.Tsit5(), events=[event], **TIGHT).y1[0]
 
 
-@pytest.mark.parametrize("end", [of_modules, of_closures])
+@pytest.mark.parametrize("end", [pytest.param(of_modules, marks=pytest.mark.full), of_closures])
 def test_parameters_of_modules_and_closures_have_derivatives(end):
     expected = jax.grad(lambda args: oscillator_at(1.5, args)[0])(OSCILLATOR_ARGS)
     np.testing.assert_allclose(jax.jit(jax.grad(end))(OSCILLATOR_ARGS), expected, rtol=1e-8)
