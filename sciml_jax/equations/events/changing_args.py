@@ -54,7 +54,7 @@ class _OfBoth(eqx.Module):
 
 
 class _Field(_OfBoth):
-    """The vector field of `(y, p)`."""
+    """The vector field, or another function with values like the state, of `(y, p)`: zero for `p`."""
 
     def __call__(self, t: Any, state: tuple, args: Any) -> Any:
         return super().__call__(t, state, args), jax.tree_util.tree_map(jnp.zeros_like, state[1])
@@ -140,13 +140,14 @@ def extended(changing: Changing, problem: ODEProblem, triggers: tuple, saveat: S
     renew = lambda function: None if function is None else whole(function)
     changed = tuple(
         eqx.tree_at(
-            lambda q: (q.condition, q.affect, q.observe, q.limit),
+            lambda q: (q.condition, q.affect, q.observe, q.limit, q.outside),
             trigger,
             (
                 renew(trigger.condition),
                 None if trigger.affect is None else _Affect(trigger.affect, changing, returns),
                 whole(_state if trigger.observe is None else trigger.observe),
                 renew(trigger.limit),
+                None if trigger.outside is None else _Field(trigger.outside, changing),
             ),
             is_leaf=lambda leaf: leaf is None,
         )
