@@ -220,7 +220,8 @@ def _locate(value, open_, low, high, resolution):
     # The first point by a secant; where an end is a root itself, which begins an arc, in the middle.
     secant = fa / jnp.where(fa == fb, 1.0, fa - fb)
     t = jnp.where((secant > 0.01) & (secant < 0.99), secant, 0.5)
-    carry = (open_, jnp.int32(0), a, b, b, fa, fb, fb, t)
+    none = jnp.zeros_like(a)
+    carry = (open_, jnp.int32(0), a, b, none, fa, fb, none, t)
 
     def frozen_body(carry):
         new = body(carry)

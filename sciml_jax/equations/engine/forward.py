@@ -203,7 +203,9 @@ def attempt(plan: Any, operands: Operands, settings: Settings, state: State) -> 
 def _looked_at(plan, operands, settings, state, inside, aimed, is_own, step, row, judged) -> tuple:
     """What events and breaking points make of a judged attempt, and how they go on."""
     accepted, next_h, log_error, status = judged
-    seen = passed = events = history = happens = None
+    seen: Any = None
+    passed: Any = None
+    events = history = happens = None
     if plan.delays is not None:
         passed = plan.delays.look_back(plan, settings, inside, state, aimed.ahead, step)
         passed = passed._replace(retake=passed.retake & accepted)
