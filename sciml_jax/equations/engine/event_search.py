@@ -185,48 +185,34 @@ def _extremum(left, right):
 
 
 def _locate(value, open_, low, high, resolution):
-    """The ends behind the roots of brackets narrowed to the resolution, by Chandrupatla's method.
+    """The ends behind the roots of brackets narrowed to the resolution, by the method of Anderson and Bjorck.
 
-    T. R. Chandrupatla, A new hybrid quadratic/bisection algorithm for finding the zero of a nonlinear function without
-    using derivatives, Adv. Eng. Softw. 28 (1997) 145-149.
+    Secants through the ends of the bracket, where an end that stays has its value reduced; every third point in the
+    middle, for conditions that are far from linear (a Boolean's are all in the middle). N. Anderson, A. Bjorck, A new
+    high order method of regula falsi type for computing a root of an equation, BIT 13 (1973) 253-264.
     """
-
     condition_at = lambda x: value(x[0]) if x.shape[0] == 1 else jnp.diagonal(jax.vmap(value)(x))
+    behind = jnp.sign(high[1])
 
     def going(carry):
-        return jnp.any(carry[0])
+        return (carry[0] < 100) & jnp.any(carry[1])
 
     def body(carry):
-        active, count, a, b, c, fa, fb, fc, t = carry
-        # b is the newest point, a lies on the other side of the root, c is the point before.
-        x = a + t * (b - a)
+        count, active, a, b, fa, fb, last = carry
+        rise, least = fb - fa, 0.25 * resolution
+        secant = b - fb * (b - a) / jnp.where(rise == 0, 1.0, rise)
+        x = jnp.where((count % 3 == 2) | (fa * fb > 0), 0.5 * (a + b), jnp.clip(secant, a + least, b - least))
+        x = _once(jnp.where(active, x, b))
         fx = _once(condition_at(x))
-        same = jnp.sign(fx) == jnp.sign(fa)
-        c, fc = jnp.where(same, a, b), jnp.where(same, fa, fb)
-        b, fb = jnp.where(same, b, a), jnp.where(same, fb, fa)
-        a, b, c, fa, fb, fc = _once((x, b, c, fx, fb, fc))
-        width = jnp.abs(b - a)
-        ratio = lambda n, d: n / jnp.where(d == 0, 1.0, d)
-        xi, phi = ratio(a - b, c - b), ratio(fa - fb, fc - fb)
-        quadratic = (phi**2 < xi) & ((1 - phi) ** 2 < 1 - xi)
-        t = ratio(fa, fb - fa) * ratio(fc, fb - fc) + ratio(c - a, b - a) * ratio(fa, fc - fa) * ratio(fb, fc - fb)
-        t = jnp.where(quadratic, t, 0.5)
-        least = 0.25 * ratio(resolution, width)
-        t = jnp.clip(t, least, 1 - least)
-        t = _once(t)
-        return active & (width > resolution) & (count < 100), count + 1, a, b, c, fa, fb, fc, t
+        is_behind = fx * behind >= 0
+        kept = jnp.where(is_behind, fb, fa)
+        factor = 1 - fx / jnp.where(kept == 0, 1.0, kept)
+        again = (last == jnp.where(is_behind, 1, -1)) & (kept != 0)
+        factor = _once(jnp.where(again, jnp.where(factor > 0, factor, 0.5), 1.0))
+        fa, fb = jnp.where(is_behind, factor * fa, fx), jnp.where(is_behind, fx, factor * fb)
+        a, b = jnp.where(is_behind, a, x), jnp.where(is_behind, x, b)
+        last = jnp.where(is_behind, 1, -1)
+        return count + 1, active & (b - a > resolution), a, b, fa, fb, last
 
-    (a, fa, _), (b, fb, _) = high, low
-    # The first point by a secant; where an end is a root itself, which begins an arc, in the middle.
-    secant = fa / jnp.where(fa == fb, 1.0, fa - fb)
-    t = jnp.where((secant > 0.01) & (secant < 0.99), secant, 0.5)
-    none = jnp.zeros_like(a)
-    carry = (open_, jnp.int32(0), a, b, none, fa, fb, none, t)
-
-    def frozen_body(carry):
-        new = body(carry)
-        keep = lambda n, o: jnp.where(carry[0], n, o)
-        return (new[0], new[1], *(keep(n, o) for n, o in zip(new[2:], carry[2:], strict=True)))
-
-    carry = while_loop(going, frozen_body, carry, resolution)
-    return jnp.maximum(carry[2], carry[3])
+    carry = (jnp.int32(0), open_, low[0], high[0], low[1], high[1], jnp.zeros_like(open_, int))
+    return while_loop(going, body, carry, resolution)[3]
