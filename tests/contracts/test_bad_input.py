@@ -141,7 +141,7 @@ CASES = {
         solve(max_steps=None, saveat=sj.SaveAt(dense=True)),
         ValueError, "known length", "max_steps=None", "Pass a number",
     ),
-    "events": (solve(events=("event",)), TypeError, "`events`", "'event'", "It takes"),
+    "events": (solve(events=("event",)), TypeError, "`events`", "'event'", "such as"),
     "progress": (solve(progress=True), TypeError, "`progress`", "True", "It takes"),
     "unknown adjoint": (solve(adjoint="backsolve"), TypeError, "`adjoint` must be", "'backsolve'", "sj.Replay()"),
     "adjoint a class": (solve(adjoint=sj.Replay), TypeError, "instance", "`Replay`", "`Replay()`"),

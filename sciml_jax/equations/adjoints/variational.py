@@ -97,6 +97,9 @@ def self_linearised(system: Any) -> Any:
 class VariationalSystem:
     """What the engine asks of a system, for the state with its derivatives."""
 
+    events = None
+    brownian = None
+
     def __init__(self, base: Any, directions: tuple):
         self._base = self_linearised(base)
         self._directions = directions
