@@ -52,7 +52,7 @@ def rearranged(function):
     return lambda *args: jax.tree_util.tree_unflatten(tree, jaxpr_as_fun(new)(*args))
 
 
-def agree(a, b):
+def assert_agree(a, b):
     jax.tree_util.tree_map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13), a, b)
 
 
@@ -60,17 +60,17 @@ def agree(a, b):
 def test_values_and_both_derivatives_stay(function):
     new, move = rearranged(function), (jnp.cos(Y), jnp.sin(MASSES))
     floats = lambda fn: lambda y, m: [x for x in jax.tree_util.tree_leaves(fn(y, m)) if x.dtype == y.dtype]
-    agree(jax.jit(new)(Y, MASSES), function(Y, MASSES))
-    agree(*(jax.jvp(floats(fn), (Y, MASSES), move)[1] for fn in (new, function)))
+    assert_agree(jax.jit(new)(Y, MASSES), function(Y, MASSES))
+    assert_agree(*(jax.jvp(floats(fn), (Y, MASSES), move)[1] for fn in (new, function)))
     total = lambda fn: lambda y, m: sum(jnp.sum(jnp.sin(leaf)) for leaf in floats(fn)(y, m))
     if function is not mixture:
-        agree(*(jax.grad(total(fn), (0, 1))(Y, MASSES) for fn in (new, function)))
+        assert_agree(*(jax.grad(total(fn), (0, 1))(Y, MASSES) for fn in (new, function)))
 
 
 @pytest.mark.parametrize("function", PROGRAMS, ids=lambda function: function.__name__)
 def test_a_batch_gives_what_its_members_give(function):
     ys = jnp.stack([Y, 2 * Y, Y - 1])
-    agree(*(jax.jit(jax.vmap(fn, (0, None)))(ys, MASSES) for fn in (rearranged(function), function)))
+    assert_agree(*(jax.jit(jax.vmap(fn, (0, None)))(ys, MASSES) for fn in (rearranged(function), function)))
 
 
 def test_what_is_reduced_is_stored_and_computed_flat():
