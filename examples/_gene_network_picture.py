@@ -6,8 +6,9 @@ import numpy as np
 COLOURS = {"Gillespie": "tab:blue", "tau-leaping": "tab:green", "diffusion": "tab:orange"}
 
 
-def draw(path, times, proteins, mean_field):
+def draw(path, report, curves):
     """Two panels: proteins over time; a histogram of the last values."""
+    times, proteins, mean_field = curves["times"], curves["proteins"], curves["mean_field"]
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
     for values in proteins["Gillespie"][:8]:
         left.step(times, values, where="post", color=COLOURS["Gillespie"], alpha=0.3, linewidth=0.8)

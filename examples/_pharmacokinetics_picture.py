@@ -11,7 +11,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine  # noqa: E402
 BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "0.55"  # told apart by colour-blind readers too
 
 
-def draw(path, report, curves, samples, dose_times):
+def draw(path, report, curves):
     """Draw both panels and save them."""
     plt.rcParams.update({"font.size": 10, "axes.titlesize": 11, "axes.titlelocation": "left"})
     figure = plt.figure(figsize=(12.5, 5.2), layout=ConstrainedLayoutEngine(rect=(0, 0, 1, 0.86)))
@@ -26,18 +26,19 @@ def draw(path, report, curves, samples, dose_times):
     figure.text(0.01, 0.97, headline, fontsize=15, fontweight="bold", va="top")
     figure.text(0.01, 0.895, subtitle, va="top", color="0.25")
     left, right = figure.add_gridspec(1, 2, width_ratios=[2.1, 1])
-    concentrations(figure.add_subplot(left), curves, samples, dose_times)
+    concentrations(figure.add_subplot(left), curves)
     estimates(figure.add_subplot(right), report["estimates"])
     figure.savefig(path, dpi=150)
     plt.close(figure)
 
 
-def concentrations(axes, curves, samples, dose_times):
+def concentrations(axes, curves):
     """Measurements, the fit, and what an unforgotten hour would have meant."""
     axes.plot(curves["hours"], curves["on_time"], color=GREY, lw=1.2, ls="--", label="had it been on time")
     axes.plot(curves["hours"], curves["fitted"], color=BLUE, lw=2, label="fitted")
-    axes.plot(samples, curves["measured"], "o", color=VERMILION, ms=4.5, label="measured")
-    axes.plot(dose_times, np.zeros_like(dose_times), "^", color="0.2", ms=7, clip_on=False, label="tablets")
+    axes.plot(curves["sampled"], curves["measured"], "o", color=VERMILION, ms=4.5, label="measured")
+    doses = np.asarray(curves["doses"])
+    axes.plot(doses, np.zeros_like(doses), "^", color="0.2", ms=7, clip_on=False, label="tablets")
     axes.set(xlabel="Hours", ylabel="mg per litre of blood", xlim=(0, 132), ylim=(0, None), xticks=range(0, 133, 12))
     axes.set(title="Concentration: a tablet every 12 hours, one forgotten, one late")
     axes.legend(frameon=False, loc="upper left", ncols=4, fontsize=9)

@@ -12,8 +12,9 @@ from matplotlib.ticker import FormatStrFormatter, NullFormatter  # noqa: E402
 BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"  # told apart by colour-blind readers too
 
 
-def draw(path, data, num_fitted, curves, report):
+def draw(path, report, curves):
     """Draw the four panels and save them."""
+    data, num_fitted = curves["data"], curves["num_fitted"]
     plt.rcParams.update({"font.size": 10.5, "axes.spines.top": False, "axes.spines.right": False})
     plt.rcParams.update({"axes.titlesize": 11, "axes.titlelocation": "left"})
     layout = ConstrainedLayoutEngine(rect=(0, 0, 1, 0.87), hspace=0.06, wspace=0.04)  # the top is for title and legend

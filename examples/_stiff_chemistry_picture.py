@@ -14,8 +14,9 @@ SHOWN = 12  # reactions with a bar
 EARLY, LATE = (0.0, 0.002, 0.01), (1.2, 5.2, 11.5)  # times of the pictures
 
 
-def draw(path, reactions, pollution, brusselator, report):
+def draw(path, report, curves):
     """Draw the panels and save them."""
+    reactions, pollution, brusselator = curves["reactions"], curves["pollution"], curves["brusselator"]
     plt.rcParams.update({"font.size": 10, "axes.titlesize": 11, "axes.titlelocation": "left"})
     figure = plt.figure(figsize=(12.5, 8.6), layout=ConstrainedLayoutEngine(rect=(0, 0, 1, 0.92), hspace=0.06))
     figure.text(0.01, 0.985, headline(report), fontsize=15, fontweight="bold", va="top")

@@ -18,14 +18,12 @@ with steps of 0.25 the mean comes out another quarter higher.)
 Writes gene_network.json and gene_network.png. `--full`: ten times as many paths.
 """
 
-import argparse
-import json
-import pathlib
 import time
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from _frame import run_example
 
 import sciml_jax as sj
 
@@ -101,43 +99,46 @@ def one_at_a_time(problem, number=20):
     return (time.perf_counter() - began) / steps * 1e9
 
 
-def main():
-    """Simulate; print the comparison; write gene_network.json and gene_network.png."""
-    parser = argparse.ArgumentParser(description="A self-repressing gene as jumps and as a diffusion.")
-    parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path(), help="folder for the files")
-    parser.add_argument("--full", action="store_true", help="ten times as many paths")
-    options = parser.parse_args()
-    try:
-        from _gene_network_picture import draw
-    except ModuleNotFoundError as error:
-        raise SystemExit(f"This example draws a picture: {error}. Run: pip install -e '.[plot]'") from None
-    options.output.mkdir(parents=True, exist_ok=True)
-    jax.config.update("jax_enable_x64", True)
-    scale = 10 if options.full else 1
+def analyse(full, done):
+    """All ensembles: a report, and what is drawn of them."""
+    scale = 10 if full else 1
     times = jnp.linspace(0.0, END, 101)
-    found = {
-        "Gillespie": ensemble(jumps(), sj.Gillespie(), 4000 * scale, times),
-        "tau-leaping": ensemble(jumps(), sj.TauLeaping(0.1), 200 * scale, times),
-        "diffusion": ensemble(langevin(), sj.EulerMaruyama(), 40 * scale, times, dt0=0.05, max_steps=25_000),
+    runs = {
+        "Gillespie": (jumps(), sj.Gillespie(), 4000, {}),
+        "tau-leaping": (jumps(), sj.TauLeaping(0.1), 200, {}),
+        "diffusion": (langevin(), sj.EulerMaruyama(), 40, {"dt0": 0.05, "max_steps": 25_000}),
     }
-    report: dict = {name: figures(*parts) for name, parts in found.items()}
+    proteins, report = {}, {}
+    for name, (problem, method, number, options) in runs.items():
+        found = ensemble(problem, method, number * scale, times, **options)
+        proteins[name], report[name] = found[0], figures(*found)
+        done(name)
     mean_field = sj.solve(rate_equations(), sj.Rodas5P(), saveat=times).ys[:, PROTEIN]
-    report["rate equations"] = {"mean": float(mean_field[-1])}
-    report["published mean"] = PUBLISHED
+    report |= {"rate equations": {"mean": float(mean_field[-1])}, "published mean": PUBLISHED}
     exact = report["Gillespie"]
     exact["ns_per_step_one_at_a_time"] = one_at_a_time(jumps())
     exact["errors_from_published"] = (exact["mean"] - PUBLISHED) / exact["standard_error"]
+    done("rate equations, and paths one at a time")
+    return report, {"times": times, "proteins": proteins, "mean_field": mean_field}
+
+
+def summarise(report):
+    """Print the comparison."""
+    exact = report["Gillespie"]
     print(f"{'':16}{'mean':>10}{'std. dev.':>11}{'steps':>9}{'ns per step':>13}")
-    for name in found:
+    for name in ("Gillespie", "tau-leaping", "diffusion"):
         row = report[name]
         print(f"{name:16}{row['mean']:10.1f}{row['standard_deviation']:11.1f}{row['steps_per_path']:9.0f}", end="")
         print(f"{row['ns_per_step']:13.1f}")
     print(f"{'rate equations':16}{report['rate equations']['mean']:10.1f}")
     print(f"Published mean of 8,000 paths: {PUBLISHED:.1f}; ours is {exact['errors_from_published']:+.1f} errors away")
     print(f"One path at a time: {exact['ns_per_step_one_at_a_time']:.0f} ns per reaction")
-    draw(options.output / "gene_network.png", times, {k: v[0] for k, v in found.items()}, mean_field)
-    (options.output / "gene_network.json").write_text(json.dumps(report, indent=2) + "\n")
-    print(f"Wrote gene_network.png and gene_network.json to {options.output.resolve()}")
+
+
+def main():
+    """Simulate; print the comparison; write gene_network.json and gene_network.png."""
+    about, full = "A self-repressing gene as jumps and as a diffusion.", "ten times as many paths"
+    run_example("gene_network", about, analyse, summarise, full=full)
 
 
 if __name__ == "__main__":

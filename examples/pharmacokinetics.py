@@ -11,17 +11,12 @@ under `vmap` against one after another; both are measured. What is printed also 
 picture to pharmacokinetics.png.
 """
 
-import argparse
-import json
-import pathlib
-import platform
-import time
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optimistix
+from _frame import best_of, run_example
 
 import sciml_jax as sj
 from sciml_jax import training
@@ -118,17 +113,6 @@ def summary_of(result, jacobian, curve):
 # --- what is fast ---
 
 
-def best_of(run, rounds=20):
-    """Seconds of the fastest of some calls; the first one, which compiles, does not count."""
-    jax.block_until_ready(run())
-    times = []
-    for _ in range(rounds):
-        began = time.perf_counter()
-        jax.block_until_ready(run())
-        times.append(time.perf_counter() - began)
-    return min(times)
-
-
 def from_dose_to_dose(leg, rates, times):
     """The same by hand: a solve from every tablet to the next."""
     amounts = jnp.zeros(3)
@@ -182,7 +166,9 @@ def analyse(full, done):
         "hours": HOURS,
         "fitted": curve(rates, result.params[-1]),
         "on_time": curve(rates, 0.0),
+        "sampled": SAMPLES,
         "measured": measured,
+        "doses": doses(DELAY),
     }
     return report, curves
 
@@ -207,32 +193,8 @@ def summarise(report):
 
 def main():
     """Run the analysis; print it, and write pharmacokinetics.json and pharmacokinetics.png."""
-    parser = argparse.ArgumentParser(description="Fit a two-compartment model with repeated doses.")
-    parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path(), help="folder for the files")
-    parser.add_argument("--full", action="store_true", help="a trial of 2,000 subjects")
-    options = parser.parse_args()
-    try:
-        from _pharmacokinetics_picture import draw
-    except ModuleNotFoundError as error:
-        raise SystemExit(f"This example draws a picture: {error}. Run: pip install -e '.[plot]'") from None
-    options.output.mkdir(parents=True, exist_ok=True)
-    jax.config.update("jax_enable_x64", True)
-    began, seconds = time.perf_counter(), {}
-
-    def done(name):
-        seconds[name] = round(time.perf_counter() - began - sum(seconds.values()), 2)
-        print(f"{name}: {seconds[name]:.1f} s", flush=True)
-
-    report, curves = analyse(options.full, done)
-    summarise(report)
-    draw(options.output / "pharmacokinetics.png", report, curves, SAMPLES, np.asarray(doses(DELAY)))
-    done("picture")
-    versions = {"python": platform.python_version(), "sciml_jax": sj.__version__, "jax": jax.__version__}
-    versions |= {"equinox": eqx.__version__, "optimistix": optimistix.__version__}
-    report |= {"seconds": seconds, "versions": versions, "device": str(jax.devices()[0])}
-    (options.output / "pharmacokinetics.json").write_text(json.dumps(report, indent=2) + "\n")
-    total = sum(seconds.values())
-    print(f"Wrote pharmacokinetics.png and pharmacokinetics.json to {options.output.resolve()}, {total:.0f} s in all.")
+    about, full = "Fit a two-compartment model with repeated doses.", "a trial of 2,000 subjects"
+    run_example("pharmacokinetics", about, analyse, summarise, full=full, packages=(eqx, optimistix))
 
 
 if __name__ == "__main__":

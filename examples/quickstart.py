@@ -6,17 +6,12 @@ Both models are fitted to the first 17 years of the Hudson's Bay Company's count
 goes to quickstart.json, the picture to quickstart.png.
 """
 
-import argparse
-import json
-import pathlib
-import platform
-import time
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
 import optimistix
+from _frame import run_example
 from _quickstart_report import UNITS, estimates, summarise
 from jax.flatten_util import ravel_pytree
 
@@ -228,38 +223,14 @@ def analyse(full, done):
     natural = {name: jnp.exp(curves[name]) for name in ("lv", "ude", "band")}
     natural["mechanistic"] = jnp.exp(along.sum(axis=1, keepdims=True) + lv.params[jnp.array([1, 3])])
     natural["learned"] = jax.vmap(ude.params.interaction)(along)
-    return data, report, curves | natural
+    return report, curves | natural | {"data": data, "num_fitted": TRAIN}
 
 
 def main():
     """Run the analysis; print it, and write quickstart.json and quickstart.png."""
-    parser = argparse.ArgumentParser(description="Fit and forecast the lynx and hare counts.")
-    parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path(), help="folder for the files")
-    parser.add_argument("--full", action="store_true", help="more starts and steps")
-    options = parser.parse_args()
-    try:
-        from _quickstart_picture import draw
-    except ModuleNotFoundError as error:
-        raise SystemExit(f"The quickstart draws a picture: {error}. Run: pip install -e '.[plot]'") from None
-    options.output.mkdir(parents=True, exist_ok=True)
-    jax.config.update("jax_enable_x64", True)
-    began, seconds = time.perf_counter(), {}
-
-    def done(name):
-        seconds[name] = round(time.perf_counter() - began - sum(seconds.values()), 2)
-        print(f"{name}: {seconds[name]:.1f} s", flush=True)
-
     print("Fitting the Hudson's Bay lynx and hare counts; most of the time goes into compiling.", flush=True)
-    data, report, curves = analyse(options.full, done)
-    summarise(report)
-    draw(options.output / "quickstart.png", data, TRAIN, curves, report)
-    done("picture")
-    versions = {"python": platform.python_version(), "sciml_jax": sj.__version__, "jax": jax.__version__}
-    versions |= {"equinox": eqx.__version__, "optax": optax.__version__, "optimistix": optimistix.__version__}
-    report |= {"seconds": seconds, "versions": versions, "device": str(jax.devices()[0])}
-    (options.output / "quickstart.json").write_text(json.dumps(report, indent=2) + "\n")
-    total = sum(seconds.values())
-    print(f"Wrote quickstart.png and quickstart.json to {options.output.resolve()}, {total:.0f} s in all.")
+    about, packages = "Fit and forecast the lynx and hare counts.", (eqx, optax, optimistix)
+    run_example("quickstart", about, analyse, summarise, full="more starts and steps", packages=packages)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,7 @@ constants against finite differences. What is printed also goes to stiff_chemist
 stiff_chemistry.png.
 """
 
-import argparse
-import json
 import os
-import pathlib
-import platform
 import statistics
 import time
 
@@ -24,6 +20,7 @@ import equinox as eqx  # noqa: E402
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
+from _frame import run_example  # noqa: E402
 
 import sciml_jax as sj  # noqa: E402
 from sciml_jax import zoo  # noqa: E402
@@ -205,40 +202,22 @@ def summarise(report):
         print(f"  {name:<6} {slope:+.6f} {difference:+.6f}")
 
 
-def main():
-    """Run the analysis; print it, and write stiff_chemistry.json and stiff_chemistry.png."""
-    parser = argparse.ArgumentParser(description="Stiff chemistry with sparse Jacobians.")
-    parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path(), help="folder for the files")
-    parser.add_argument("--full", action="store_true", help="the Brusselator on 64 x 64 points")
-    options = parser.parse_args()
-    try:
-        from _stiff_chemistry_picture import draw
-    except ModuleNotFoundError as error:
-        raise SystemExit(f"This example draws a picture: {error}. Run: pip install -e '.[plot]'") from None
-    options.output.mkdir(parents=True, exist_ok=True)
-    jax.config.update("jax_enable_x64", True)
-    began, seconds = time.perf_counter(), {}
-
-    def done(name):
-        seconds[name] = round(time.perf_counter() - began - sum(seconds.values()), 2)
-        print(f"{name}: {seconds[name]:.1f} s", flush=True)
-
-    size = 64 if options.full else 16
-    sparsity = pollution_sparsity()
-    report = {"unknowns": 2 * size**2, "linear_algebra": linear_algebra(size, options.full)}
+def analyse(full, done):
+    """All parts: a report, and curves to draw."""
+    size = 64 if full else 16
+    report = {"unknowns": 2 * size**2, "linear_algebra": linear_algebra(size, full)}
     done("linear algebra compared")
-    report["pollution"], pollution = ozone_sensitivities(sparsity)
+    report["pollution"], pollution = ozone_sensitivities(pollution_sparsity())
     done("air pollution and its gradient")
     report["brusselator"], brusselator = brusselator_gradient(size)
     done("Brusselator and its gradient")
-    summarise(report)
-    draw(options.output / "stiff_chemistry.png", REACTIONS, pollution, brusselator, report)
-    done("picture")
-    versions = {"python": platform.python_version(), "sciml_jax": sj.__version__, "jax": jax.__version__}
-    report |= {"seconds": seconds, "versions": versions | {"equinox": eqx.__version__}, "device": str(jax.devices()[0])}
-    (options.output / "stiff_chemistry.json").write_text(json.dumps(report, indent=2) + "\n")
-    total = sum(seconds.values())
-    print(f"Wrote stiff_chemistry.png and stiff_chemistry.json to {options.output.resolve()}, {total:.0f} s in all.")
+    return report, {"reactions": REACTIONS, "pollution": pollution, "brusselator": brusselator}
+
+
+def main():
+    """Run the analysis; print it, and write stiff_chemistry.json and stiff_chemistry.png."""
+    about, full = "Stiff chemistry with sparse Jacobians.", "the Brusselator on 64 x 64 points"
+    run_example("stiff_chemistry", about, analyse, summarise, full=full, packages=(eqx,))
 
 
 if __name__ == "__main__":

@@ -1,26 +1,15 @@
 """The parts of the gene network example, at small sizes; `make examples` runs the whole."""
 
-import importlib
-import pathlib
-import sys
-
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import sciml_jax as sj
 
-EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
-
 
 @pytest.fixture(scope="module")
-def example():
-    sys.path.insert(0, str(EXAMPLES))
-    try:
-        module = importlib.import_module("gene_network")
-    finally:
-        sys.path.remove(str(EXAMPLES))
-    return module
+def example(load_example):
+    return load_example("gene_network")
 
 
 def test_drift_and_diffusion_are_the_mean_and_the_covariance_of_the_jumps(example):

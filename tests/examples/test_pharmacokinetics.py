@@ -1,24 +1,13 @@
 """The parts of the pharmacokinetics example; `make examples` runs the whole."""
 
-import importlib
-import pathlib
-import sys
-
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
-
 
 @pytest.fixture(scope="module")
-def example():
-    sys.path.insert(0, str(EXAMPLES))
-    try:
-        module = importlib.import_module("pharmacokinetics")
-    finally:
-        sys.path.remove(str(EXAMPLES))
-    return module
+def example(load_example):
+    return load_example("pharmacokinetics")
 
 
 def test_all_doses_in_one_solve_are_a_solve_from_dose_to_dose(example):

@@ -1,9 +1,5 @@
 """The quickstart's parts that need no fit; `make quickstart` runs the whole."""
 
-import importlib
-import pathlib
-import sys
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,17 +7,10 @@ import pytest
 
 from sciml_jax import zoo
 
-EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
-
 
 @pytest.fixture(scope="module")
-def quickstart():
-    sys.path.insert(0, str(EXAMPLES))
-    try:
-        module = importlib.import_module("quickstart")
-    finally:
-        sys.path.remove(str(EXAMPLES))
-    return module
+def quickstart(load_example):
+    return load_example("quickstart")
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,5 @@
 """The parts of the stiff chemistry example, at small sizes; `make examples` runs the whole."""
 
-import importlib
-import pathlib
-import sys
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,17 +8,10 @@ import pytest
 import sciml_jax as sj
 from sciml_jax import zoo
 
-EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
-
 
 @pytest.fixture(scope="module")
-def example():
-    sys.path.insert(0, str(EXAMPLES))
-    try:
-        module = importlib.import_module("stiff_chemistry")
-    finally:
-        sys.path.remove(str(EXAMPLES))
-    return module
+def example(load_example):
+    return load_example("stiff_chemistry")
 
 
 def test_the_pattern_of_the_pollution_problem_lacks_no_entry(example):
