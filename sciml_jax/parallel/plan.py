@@ -8,6 +8,10 @@ import numpy as np
 CPU_LANES = 128
 """Members per chunk on a CPU: between 32 and 256 the time per member is flat; above, the state falls out of cache."""
 
+MANY_CHUNKS = 32
+"""More chunks than this per device are too many on a CPU: twice the members then, because the host's work per chunk
+(0.2 ms) shows with cheap members, and neither the pilot nor the last chunk is a large share of so many."""
+
 ACCELERATOR_LANES = 65536
 """Members per chunk on a GPU or TPU, which needs thousands of lanes to be busy."""
 
@@ -33,6 +37,8 @@ def auto_chunk_size(num_members: int, num_devices: int, platform: str, member_by
     """Members per chunk: as many as are good for one device, in chunks of even size that all devices share."""
     cpu = platform == "cpu"
     lanes = CPU_LANES if cpu else ACCELERATOR_LANES
+    if cpu and num_members > MANY_CHUNKS * CPU_LANES * num_devices:
+        lanes = 2 * CPU_LANES
     by_size = (CPU_BYTES if cpu else ACCELERATOR_BYTES) // max(member_bytes, 1)
     lanes = max(min(lanes, by_size), VECTOR)
     chunks = math.ceil(num_members / lanes)

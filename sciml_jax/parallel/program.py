@@ -89,8 +89,10 @@ class Program:
 
             def start(chunk: Members, count: int) -> ChunkOutput:
                 valid = np.arange(self.lanes) < count
+                # NumPy arrays as they are: the program was lowered for its device, and `device_put` on a CPU hands the
+                # copy to another thread, which cost more than a chunk of cheap members.
                 with jax.enable_x64(self._x64):
-                    return compiled(arrays, *jax.device_put((chunk.leaves, valid), device))
+                    return compiled(arrays, chunk.leaves, valid)
 
             return start
 

@@ -222,7 +222,8 @@ def test_an_error_while_tracing_reaches_the_caller():
 
 
 def test_the_rule_for_chunks_keeps_caches_full_and_devices_even():
-    assert auto_chunk_size(10_000, 1, "cpu", 100) == 128
+    assert auto_chunk_size(10_000, 1, "cpu", 100) == 256
+    assert auto_chunk_size(4_000, 1, "cpu", 100) == 128
     assert auto_chunk_size(1_000, 2, "cpu", 100) == 128
     assert auto_chunk_size(100, 2, "cpu", 100) == 56
     assert auto_chunk_size(3, 1, "cpu", 100) == 3
