@@ -66,7 +66,7 @@ MULTIPLICATIVE = (
     diffrax.ItoMilstein(),
     diffrax.SPaRK(),
 )
-ADDITIVE = (sj.EulerMaruyama(), sj.DRI1(), sj.SRA1(), sj.SRA3(), sj.SOSRA(), diffrax.ShARK())
+ADDITIVE = (sj.EulerMaruyama(), sj.DRI1(), sj.SRA1(), sj.SRA3(), sj.SOSRA(), sj.SKenCarp(), diffrax.ShARK())
 
 
 def name_of(method):

@@ -1,12 +1,17 @@
 """Scientific machine learning in JAX: pure functions that compose under `jit`, `vmap`, `grad` and `shard_map`.
 
-Folders, each importing only from those before it: `core`, `numerics`, `parallel`, `training`, `equations`, `zoo`.
+Folders, each importing only from those before it: `core`, `numerics`, `networks`, `parallel`,
+`training`, `equations`, the topics (`neural`, ...), `zoo`.
 The front door is `solve(problem, method)`.
 """
 
 from importlib.metadata import PackageNotFoundError as _NotFound
 from importlib.metadata import version as _version
 
+from . import inference as inference
+from . import networks as networks
+from . import neural as neural
+from . import estimation as estimation
 from . import parallel as parallel
 from . import training as training
 from . import zoo as zoo
@@ -53,6 +58,7 @@ from .equations import EulerMaruyama as EulerMaruyama
 from .equations import Event as Event
 from .equations import FixedStep as FixedStep
 from .equations import ForwardSensitivity as ForwardSensitivity
+from .equations import FreshIncrements as FreshIncrements
 from .equations import Gauss as Gauss
 from .equations import Gillespie as Gillespie
 from .equations import GroupedDirect as GroupedDirect
@@ -92,6 +98,7 @@ from .equations import Saving as Saving
 from .equations import SDEProblem as SDEProblem
 from .equations import SecondOrderProblem as SecondOrderProblem
 from .equations import Shooting as Shooting
+from .equations import SKenCarp as SKenCarp
 from .equations import Solution as Solution
 from .equations import Spectrum as Spectrum
 from .equations import Split as Split

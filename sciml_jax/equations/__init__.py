@@ -149,9 +149,11 @@ from .noise import SRA3 as SRA3
 from .noise import SRIW1 as SRIW1
 from .noise import BrownianPath as BrownianPath
 from .noise import EulerMaruyama as EulerMaruyama
+from .noise import FreshIncrements as FreshIncrements
 from .noise import ImplicitEulerMaruyama as ImplicitEulerMaruyama
 from .noise import Milstein as Milstein
 from .noise import SDEProblem as SDEProblem
+from .noise import SKenCarp as SKenCarp
 from .noise import StochasticHeun as StochasticHeun
 from .problem import ODEProblem as ODEProblem
 from .saveat import SaveAt as SaveAt

@@ -20,6 +20,7 @@ _DEFAULTS = {
     "events": (),
     "adjoint": None,
     "key": None,
+    "path": None,
     "on_failure": "raise",
     "progress": None,
 }
@@ -38,6 +39,7 @@ def solve(
     events: Any = (),
     adjoint: Any = None,
     key: Any = None,
+    path: Any = None,
     on_failure: str = "raise",
     progress: Any = None,
 ) -> Solution:
@@ -71,9 +73,12 @@ def solve(
         `Checkpointed` elsewhere.
     key
         For random methods only: an integer seed or a PRNG key.
+    path
+        For problems with noise: None runs on the Brownian path of `key`; `sj.FreshIncrements()` draws the noise step by
+        step.
     on_failure
-        "raise": raise `sj.SolveError` when the solve fails and its inputs are concrete. "status": never raise. Inside
-        `jit`, `vmap` and `grad` the status is data either way.
+        "raise": raise `sj.SolveError` when the solve fails and its inputs are concrete. "return" (or "status"): never
+        raise, the status is data. Inside `jit`, `vmap` and `grad` it is data either way.
     progress
         Whether to show progress; for methods that declare it.
 
@@ -112,7 +117,8 @@ def solve(
         "events": events,
         "adjoint": adjoint,
         "key": key,
-        "on_failure": on_failure,
+        "path": path,
+        "on_failure": "status" if on_failure == "return" else on_failure,
         "progress": progress,
     }
     declared = method.declared_options()

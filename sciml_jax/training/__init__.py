@@ -7,17 +7,31 @@
 `RunResult`          what `run` returns
 `FitResult`          what `fit` returns
 `FitStatus`          how a run ended, with the remedy
+`least_squares`      nonlinear least squares within bounds, pure, under ``vmap``: `BoundedLevenbergMarquardt`, with the
+                     coordinates `Identity`, `Log`, `Logit`; returns a `LeastSquaresResult` with a `LeastSquaresStatus`
+`Frozen`             marks a part of the parameters that is not trained
+`loss_curve`         a picture of the losses of a run
 ==================== =====================================================================================
 
 Inside: ``step`` (the step both share), ``gradient_step`` (Optax), ``quasi_newton`` (Optimistix), ``objective`` (the
 loss as a function of the trained arrays), ``data_parallel`` (several devices), ``batches``, ``resume`` (the checkpoint
-of a run), ``progress``, ``checks``.
+of a run), ``progress``, ``checks``; ``bounded_step`` (the step of least squares), ``transforms``, ``parameter_vector``
+(parameters in any pytree as one vector with names and bounds).
 """
 
+from ..core.frozen import Frozen as Frozen
 from .batches import Minibatches as Minibatches
 from .batches import minibatches as minibatches
+from .bounded_least_squares import BoundedLevenbergMarquardt as BoundedLevenbergMarquardt
+from .bounded_least_squares import LeastSquaresResult as LeastSquaresResult
+from .bounded_least_squares import least_squares as least_squares
 from .fit import fit as fit
+from .least_squares_status import LeastSquaresStatus as LeastSquaresStatus
+from .loss_curve import loss_curve as loss_curve
 from .result import FitResult as FitResult
 from .result import RunResult as RunResult
 from .run import run as run
 from .status import FitStatus as FitStatus
+from .transforms import Identity as Identity
+from .transforms import Log as Log
+from .transforms import Logit as Logit

@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, PyTree
 
+from ..core.frozen import is_trained
+
 
 def as_key(key: Any) -> Array | None:
     """An integer seed (0 included), a PRNG key or None as a PRNG key or None."""
@@ -40,8 +42,8 @@ def as_count(value: Any, name: str) -> int:
 
 
 def split_params(params: PyTree) -> tuple[PyTree, PyTree]:
-    """Split into what is trained (floating and complex arrays) and the rest."""
-    trainable, frozen = eqx.partition(params, eqx.is_inexact_array)
+    """Split into what is trained (floating and complex arrays, those in a `Frozen` excepted) and the rest."""
+    trainable, frozen = eqx.partition(params, is_trained(params))
     if not jax.tree.leaves(trainable):
         kinds = sorted({type(leaf).__name__ for leaf in jax.tree.leaves(params)}) or ["no leaves"]
         msg = (

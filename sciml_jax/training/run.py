@@ -47,7 +47,7 @@ def run(
         ``aux`` is a pytree of arrays.
     params
         Any pytree, Equinox modules included. Its floating and complex arrays are trained; everything else, Python
-        numbers too, stays as it is.
+        numbers and what is in a `Frozen` too, stays as it is.
     optimizer
         An Optax transformation (`optax.adam(1e-3)`, `optax.lbfgs()`, chains and schedules), or an Optimistix minimiser
         or least-squares solver (`optimistix.BFGS(rtol, atol)`, `optimistix.LevenbergMarquardt(rtol, atol)`); the latter

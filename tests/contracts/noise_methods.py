@@ -35,7 +35,9 @@ NOISY = (
     ListedNoise("EulerMaruyama", sj.EulerMaruyama(), 0.5, noises=ANY, orders=(0.5, 0.5, 0.5, 1.0)),
     ListedNoise("Milstein", sj.Milstein(), 1.0, noises=("diagonal", "scalar", "additive")),
     # Of the family the one whose derivatives compile fastest with several stages and several motions.
-    ListedNoise("StochasticHeun", sj.StochasticHeun(), 0.5, noises=ANY, orders=(1.0,) * 4, is_representative=True),
+    ListedNoise(
+        "StochasticHeun", sj.StochasticHeun(), 0.5, noises=ANY, orders=(1.0, 1.0, 1.0, 2.0), is_representative=True
+    ),
     ListedNoise("DRI1", sj.DRI1(), 0.5, noises=ANY, orders=(1.0, 1.0, 1.0, 2.0)),
     ListedNoise(
         "ImplicitEulerMaruyama", sj.ImplicitEulerMaruyama(), 0.5, True, noises=ANY, orders=(0.5, 0.5, 0.5, 1.0)
@@ -46,6 +48,7 @@ NOISY = (
     ListedNoise("SRA1", sj.SRA1(), 1.5, has_error_estimate=True, noises=("additive",), orders=(2.0,)),
     ListedNoise("SRA3", sj.SRA3(), 1.5, has_error_estimate=True, noises=("additive",), orders=(2.0,)),
     ListedNoise("SOSRA", sj.SOSRA(), 1.5, has_error_estimate=True, noises=("additive",), orders=(2.0,)),
+    ListedNoise("SKenCarp", sj.SKenCarp(), 1.5, True, has_error_estimate=True, noises=("additive",), orders=(2.0,)),
 )
 
 SPAN = (0.2, 1.2)

@@ -69,7 +69,8 @@ def attempt_step(plan: Any, operands: Any, system: Any, state: Any, ahead: Ahead
         has_failed = ~is_done & (count >= most)
         work = now.work + step.work.vector_field
         found = jax.tree_util.tree_leaves(step)
-        return _Now(count, piece, jnp.array(True), is_own, is_done | has_failed, has_failed, found, work)
+        after = _Now(count, piece, jnp.array(True), is_own, is_done | has_failed, has_failed, found, work)
+        return vary_like(after, now, operands, state, ahead)
 
     now = vary_like(now, now, operands, state, ahead)
     now = while_loop(lambda now: ~now.is_done, body, now, operands, state, ahead, carried, system.operands())

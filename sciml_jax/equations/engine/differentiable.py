@@ -189,7 +189,8 @@ def _linear_part(plan: Any, operands: Operands, settings: Settings, record: Reco
     solve = lambda _, rhs: push(operands, settings, record, rhs)
     transpose_solve = lambda _, rhs: pull(operands, settings, record, rhs)
 
-    right = inputs.pack(chosen)
+    one = _one(inputs.pack(active.chosen(operands)))
+    right = one * inputs.pack(chosen)
     zeros = vary_like(jnp.zeros(size, right.dtype), right)
     try:
         solved = lax.custom_linear_solve(matvec, jnp.concatenate([zeros, right]), solve, transpose_solve)
@@ -200,7 +201,21 @@ def _linear_part(plan: Any, operands: Operands, settings: Settings, record: Reco
         # matrix at once. Forward mode needs no transpose; in reverse mode JAX then says that it is the loop.
         moves = take_apart(plan, active.all(chosen))
         return outputs_together(plan, push_forward(plan, take_apart(plan, operands), settings, record, moves))
-    return outputs.unpack(solved[:size])
+    return outputs.unpack(one * solved[:size])
+
+
+@jax.custom_jvp
+def _one(operands: Any) -> Any:
+    """One, whose tangent is an array with a zero: what it multiplies has an array as its tangent.
+
+    Where a solution is linear in the operands the matrix does not depend on them, although the functions that solve
+    with it do. JAX's rule for a linear solve then hands on the tangent of its right-hand side (once transposed, of the
+    cotangent) as it is, and a symbolic zero is an error.
+    """
+    return vary_like(jnp.ones((), operands.dtype), operands)
+
+
+_one.defjvp(lambda primals, tangents: (_one(*primals), vary_like(jnp.zeros((), primals[0].dtype), *primals, *tangents)))
 
 
 def _pushing(plan: Any, active: Any, inputs: RealVector, outputs: RealVector) -> Any:

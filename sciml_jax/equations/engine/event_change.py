@@ -47,6 +47,8 @@ class EventState(NamedTuple):
     """When each event happened last, shape (events,)."""
     logs: tuple
     """A `Log` for each event, or None."""
+    bracket: Any = None
+    """With noise: the times on both sides of a crossing that the attempts close in on, NaN without one."""
 
 
 class Occurrence(NamedTuple):
@@ -70,7 +72,8 @@ def start_events(plan: Any, operands: Operands, settings: Settings) -> EventStat
     last = jnp.full(known.number, jnp.nan, t0.dtype)
     zero = jnp.zeros((), jnp.int32)
     logs = empty_logs(plan, system, t0, operands.y0)
-    return EventState(sides, jnp.array(True), none, sides > 0, zero, counts, last, logs)
+    bracket = None if plan.system.brownian is None else (none, none)
+    return EventState(sides, jnp.array(True), none, sides > 0, zero, counts, last, logs, bracket)
 
 
 def empty_logs(plan: Any, system: Any, t0: Any, y0: tuple) -> tuple:
@@ -109,15 +112,17 @@ class Verdict(NamedTuple):
     """Signs of the conditions that happen, behind their roots; zeros for the others."""
     is_lost: Any
     """Whether a root could not be located."""
+    bracket: Any = None
+    """With noise: see `EventState`."""
 
 
 def look(plan: Any, operands: Operands, settings: Settings, state: Any, system: Any, tb: Any, step: Any) -> Verdict:
     """Which events happen at the end of the attempted step, and whether one lies inside it."""
     now, known, ta = state.events, plan.system.events, state.t
-    given = _given(known, settings, step, system, tb)
+    due = given(known, settings, step, system, tb)
     if not known.searched:
         false, none = jnp.array(False), now.sides
-        return Verdict(false, tb, none > 0, jnp.stack(given), none, none, none, false)
+        return Verdict(false, tb, none > 0, jnp.stack(due), none, none, none, false)
     h = tb - ta
     dense = plan.method.complete(system, ta, tb, step.dense)
     value = lambda x: system.events.conditions(ta + x * h, plan.method.interpolate(dense, x))
@@ -135,17 +140,17 @@ def look(plan: Any, operands: Operands, settings: Settings, state: Any, system: 
     aims = jnp.where(inside, found.place <= first, now.aims)
     is_lost = (inside & (now.attempts >= 5 * ATTEMPTS)) | ~found.is_finite
     hit = hit & ~inside
-    is_given = (tb == operands.t1) | jnp.any(jnp.stack(given))
+    is_given = (tb == operands.t1) | jnp.any(jnp.stack(due))
     is_first = jnp.arange(len(known.searched)) == jnp.argmax(hit)
     decides = is_first & hit & ~jnp.asarray(known.is_boolean) & ~is_given
     place = {i: k for k, i in enumerate(known.searched)}
-    happens = jnp.stack([hit[place[i]] if i in place else given[i] for i in range(known.number)])
+    happens = jnp.stack([hit[place[i]] if i in place else due[i] for i in range(known.number)])
     # A Boolean that becomes false with `direction=-1` counts as negative behind its root.
     behind = jnp.asarray(np.where(known.direction >= 0, 1.0, -1.0), tb.dtype) * hit
     return Verdict(inside | beyond, target, aims, happens, decides.astype(tb.dtype), found.side, behind, is_lost)
 
 
-def _given(known, settings, step, system, tb) -> list:
+def given(known, settings, step, system, tb) -> list:
     """Whether each event happens at the end of the step because of the time, or because a step ends there."""
     given = [jnp.array(False)] * known.number
     for i in known.preset:
@@ -198,6 +203,9 @@ def change(
     resolution = ZENO * jnp.max(settings.events.rtol, initial=0.0) * jnp.abs(tb)
     searched = np.isin(np.arange(known.number), known.searched)
     again = happens & searched & (jnp.abs(tb - now.last) <= resolution)
+    if plan.system.brownian is not None:
+        # A path that crosses a level crosses it again at once; how often is bounded by the log.
+        again = jnp.zeros_like(again)
     longest = np.array([np.iinfo(np.int32).max if n is None else n for n in known.lengths])
     status = jnp.where(jnp.any(happens & known.terminal), jnp.int32(Status.EVENT), status)
     status = jnp.where(jnp.any(again | (counts > longest)), jnp.int32(Status.ZENO), status)
@@ -216,6 +224,7 @@ def change(
         counts=counts,
         last=jnp.where(happens, tb, now.last),
         logs=logs,
+        bracket=jax.tree_util.tree_map(lambda leaf: jnp.where(retake, leaf, jnp.nan), seen.bracket),
     )
     as_float = lambda leaf: leaf.astype(tb.dtype)
     occurrence = Occurrence(as_float(happens), seen.decides * accepted, as_float(now.is_new))

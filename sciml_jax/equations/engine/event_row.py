@@ -176,13 +176,27 @@ def _moving_end(plan: Any, slopes_once: bool) -> Any:
         tb = time(moving, fixed)
         rest = theta, ta, y, memory
         change = _moved(lambda rest: condition(tb, rest, fixed), rest, (dtheta, dta, dy, dmemory))
-        rate = jax.jvp(lambda tb: condition(tb, rest, fixed), (tb,), (jnp.ones_like(tb),))[1]
+        rate = _rate_on_path(plan, tb, rest, fixed) if plan.system.brownian is not None else None
+        if rate is None:
+            rate = jax.jvp(lambda tb: condition(tb, rest, fixed), (tb,), (jnp.ones_like(tb),))[1]
         decided = lax.stop_gradient(jnp.any(fixed[2] > 0))
         given = jnp.zeros_like(tb) if isinstance(given, SymbolicZero) else given
         return tb, jnp.where(decided, -change / jnp.where(decided, rate, 1.0), given)
 
     time.defjvp(rule, symbolic_zeros=True)
     return time
+
+
+def _rate_on_path(plan, tb, rest, fixed):
+    """How fast a condition that noise does not move changes at the end of a step: by the drift there.
+
+    The increments of a step belong to its end; the discrete step cannot say how they change with it.
+    """
+    (theta, ta, y, memory), (settings, restarts, decides) = rest, fixed
+    y1, _, _ = plan.replayed_step(theta, settings, ta, tb, y, memory, restarts)
+    system = plan.bind(theta, settings)
+    point, move = (tb, y1), (jnp.ones_like(tb), system.vector_field(tb, y1))
+    return jnp.sum(jnp.where(decides > 0, jax.jvp(system.events.conditions, point, move)[1], 0.0))
 
 
 def _moved(function: Any, point: Any, moves: Any) -> Any:

@@ -67,7 +67,7 @@ def search(value: Any, known: Any, sides: Any, is_new: Any, is_start: Any, resol
     crosses, low, high = _with_excursions(value, scan, jnp.asarray(known.direction, dtype))
     place = jnp.where(crosses, _locate(value, crosses, low, high, resolution), jnp.inf)
     (_, v, slope), side = scan.last, scan.side
-    approaching = (side * slope < 0) & _is_allowed(known, side)
+    approaching = (side * slope < 0) & is_allowed(known, side)
     distance = jnp.where(approaching, -v / jnp.where(approaching, slope, 1.0), jnp.inf)
     return Found(crosses, place, side, ~crosses & (distance <= resolution), distance, scan.is_finite)
 
@@ -97,9 +97,9 @@ def _look_at(value, known, scan, sides, is_new, is_start, resolution):
     x = scan.index.astype(resolution.dtype) / INTERVALS
     v, s = _once(jax.jvp(value, (x,), (jnp.ones_like(x),)))
     point, begins = (jnp.broadcast_to(x, v.shape), v, s), scan.index == 0
-    side = jnp.where(begins & is_new, _first_side(v, s, known, sides, is_start, resolution), scan.side)
+    side = jnp.where(begins & is_new, first_side(v, s, known, sides, is_start, resolution), scan.side)
     turned = (side != 0) & (side * v <= 0) & ~begins
-    first = turned & _is_allowed(known, side) & scan.searching
+    first = turned & is_allowed(known, side) & scan.searching
     # Towards zero at the one end and away from it at the other: an excursion may lie between.
     bowl = scan.searching & ~turned & ~scan.dips & ~begins & (side * scan.last[2] < 0) & (side * s > 0)
     side, turned, first, bowl = _once((side, turned, first, bowl))
@@ -120,13 +120,13 @@ def _look_at(value, known, scan, sides, is_new, is_start, resolution):
     )
 
 
-def _is_allowed(known, side):
+def is_allowed(known, side):
     """Whether a crossing away from this side counts."""
     direction = jnp.asarray(known.direction, side.dtype)
     return (direction == 0) | (direction == -side)
 
 
-def _first_side(v, s, known, sides, is_start, resolution):
+def first_side(v, s, known, sides, is_start, resolution):
     """The sign that each condition has behind the beginning of an arc; zero where only the next point can tell."""
     on_root = jnp.abs(v) <= WINDOW * resolution * jnp.abs(s)
     # A Boolean has no slope: its value says all, but before the first step it counts as not having happened yet.

@@ -11,6 +11,7 @@ from ...core.status import Status
 from ...numerics.loops import vary_like
 from .aim import aim
 from .algebraic import mass_reduction
+from .event_bracket import look_at_end
 from .event_change import Occurrence, change, look, start_events
 from .initial_step import initial_step
 from .judge import judge
@@ -211,7 +212,8 @@ def _looked_at(plan, operands, settings, state, inside, aimed, is_own, step, row
         passed = passed._replace(retake=passed.retake & accepted)
         accepted, next_h = accepted & ~passed.retake, jnp.where(passed.retake, aimed.h, next_h)
     if plan.has_events:
-        seen = look(plan, operands, settings, state, inside, aimed.tb, step)
+        seeing = look if plan.system.brownian is None else look_at_end
+        seen = seeing(plan, operands, settings, state, inside, aimed.tb, step)
         seen = seen._replace(retake=seen.retake & accepted, is_lost=seen.is_lost & accepted)
         accepted, next_h = accepted & ~seen.retake, jnp.where(seen.retake, aimed.h, next_h)
     done = accepted & aimed.lands & aimed.is_end

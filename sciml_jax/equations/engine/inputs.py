@@ -1,5 +1,6 @@
 """Options of a solve as arrays: times, tolerances, step sizes and the times to step on."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -10,6 +11,7 @@ from ...core.checks import check_instance
 from ...numerics.tabulated import interpolants
 from ..events.abstract import AbstractEvent
 from ..options import SMALLEST_RTOL, default_tolerances, time_dtype
+from ..undifferentiated import guarded
 from .events import EventSettings
 
 
@@ -76,7 +78,10 @@ def as_triggers(events: Any, problem: Any) -> tuple:
         raise TypeError(msg)
     for event in events:
         check_instance(event, AbstractEvent, "events", "sj.Event(lambda t, y, args: y[0])")
-    return tuple(event.as_trigger(problem) for event in events)
+    triggers = tuple(event.as_trigger(problem) for event in events)
+    if getattr(problem, "diffusion", None) is None:
+        return triggers
+    return tuple(dataclasses.replace(trigger, times=guarded(trigger.times)) for trigger in triggers)
 
 
 def event_settings(triggers: tuple, t0: Any) -> EventSettings:

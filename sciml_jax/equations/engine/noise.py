@@ -7,15 +7,20 @@ tuple of one scalar, for general noise a tuple of one vector, or of scalars wher
 import functools
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ...numerics.brownian_tree import brownian_increments, random_signs
+from ...numerics.step_normals import step_increments, step_signs
 from .noise_form import NoiseForm, noise_form
 from .noise_term import DiffusionAndTerm
 from .norms import mean_square
 from .traced import TracedFunction
+
+GOLDEN = 0.6180339887498949
+"""Whose multiples are nowhere near each other, modulo one."""
 
 
 class BrownianSource:
@@ -43,6 +48,28 @@ class BrownianSource:
         return random_signs(words, t0, t1, ta, self.size, dtype)
 
 
+class FreshWords(eqx.Module):
+    """A key in place of a path: every step draws its own increments."""
+
+    words: Any
+
+
+class FreshSource(BrownianSource):
+    """Increments that are drawn for every step, by its beginning."""
+
+    def __init__(self, words: Any, size: int):
+        self.size = size
+        self.consts = (words,)
+
+    def increments(self, consts: tuple, ta: Any, tb: Any, dtype: Any) -> tuple[Any, Any]:
+        """`W` and `H` from `ta` to `tb`, shapes (size,)."""
+        return step_increments(consts[0], ta, tb, self.size, dtype)
+
+    def signs(self, consts: tuple, ta: Any, dtype: Any) -> Any:
+        """Random signs for the step from `ta`, shape (size,)."""
+        return step_signs(consts[0], ta, self.size, dtype)
+
+
 def traced_noise(problem: Any, t0: Any, method: Any, components: bool) -> tuple[NoiseForm, Any, BrownianSource]:
     """The form of a problem's noise, its diffusion as a function of operands, and its Brownian motion."""
     leaves = jax.tree_util.tree_leaves(problem.y0)
@@ -58,8 +85,11 @@ def traced_noise(problem: Any, t0: Any, method: Any, components: bool) -> tuple[
     if problem.words is None:
         msg = "A problem with noise needs a key; got none. Use `sj.solve(problem, method, key=0)`."
         raise ValueError(msg)
-    t1 = jnp.asarray(problem.t1, jnp.result_type(t0))
-    brownian = BrownianSource(problem.words, t0, t1, form.size)
+    brownian: BrownianSource
+    if isinstance(problem.words, FreshWords):
+        brownian = FreshSource(problem.words.words, form.size)
+    else:
+        brownian = BrownianSource(problem.words, t0, jnp.asarray(problem.t1, jnp.result_type(t0)), form.size)
     return form, traced.with_layout(components, leaves, dtypes), brownian
 
 
@@ -79,8 +109,11 @@ def _check_additive(problem: Any, t0: Any) -> None:
         return out, jax.tree_util.tree_map(jnp.zeros_like, out)
 
     probe.defjvp(rule, symbolic_zeros=True)
-    field = lambda y: probe(jax.tree_util.tree_map(jnp.asarray, problem.diffusion(t0, y, problem.args)))
-    jax.eval_shape(lambda y: jax.jvp(field, (y,), (y,)), problem.y0)
+    # Parameters that events change are part of the state, but no matter of this.
+    split = getattr(problem.diffusion, "split", lambda y: (y, lambda y: y))
+    y0, joined = split(problem.y0)
+    field = lambda y: probe(jax.tree_util.tree_map(jnp.asarray, problem.diffusion(t0, joined(y), problem.args)))
+    jax.eval_shape(lambda y: jax.jvp(field, (y,), (y,)), y0)
     if any(depends):
         msg = (
             "With `noise='additive'`, `diffusion(t, y, args)` must not depend on `y`; got one in whose program `y` "
@@ -112,6 +145,13 @@ class BoundNoise:
         dtype = self._real_dtype()
         w, h = self._system.brownian.increments(self._brownian[1], ta, tb, dtype)
         return self._as_motions(w), self._as_motions(h)
+
+    def example(self, t: Any, y: tuple) -> tuple:
+        """The diffusion at `(t, y)` times motions that are all different: zero where no motion moves the state."""
+        size, components = self.form.size, self._system.layout.components
+        diffusion = self.diffusion(t, y)[: len(y) * (size if components and self.form.kind == "general" else 1)]
+        weights = 1 + np.arange(1, size + 1) * GOLDEN % 1
+        return self.times(diffusion, self._as_motions(jnp.asarray(weights, self._real_dtype())))
 
     def signs(self, ta: Any) -> Any:
         """Independent random signs that belong to the step from `ta`, a vector of one per motion."""

@@ -60,6 +60,20 @@ class _Field(_OfBoth):
         return super().__call__(t, state, args), jax.tree_util.tree_map(jnp.zeros_like, state[1])
 
 
+class _Diffusion(_OfBoth):
+    """The diffusion of `(y, p)`: zero for `p`."""
+
+    def __call__(self, t: Any, state: tuple, args: Any) -> Any:
+        out = super().__call__(t, state, args)
+        first, like = (jax.tree_util.tree_leaves(tree)[0] for tree in (out, state[0]))
+        columns = jnp.shape(first)[jnp.ndim(like) :]  # one for every motion, where it is a matrix
+        return out, tuple(jnp.zeros((*leaf.shape, *columns), leaf.dtype) for leaf in state[1])
+
+    def split(self, state: tuple) -> tuple:
+        """What of the state must not take part where noise is additive, and how to put it back."""
+        return state[0], lambda y: (y, state[1])
+
+
 class _Affect(_OfBoth):
     """An affect on `(y, p)`."""
 
@@ -92,14 +106,19 @@ def find_changing(problem: Any, triggers: tuple) -> Changing | None:
     returns = [_returns_args(trigger, problem) for trigger in triggers]
     if not any(returns):
         return None
-    if type(problem) is not ODEProblem or problem.sparsity is not None:
-        what = f"a `{type(problem).__name__}`" if type(problem) is not ODEProblem else "a `sparsity`"
+    is_plain = type(problem) is ODEProblem or _is_noisy(problem)
+    if not is_plain or problem.sparsity is not None:
+        what = "a `sparsity`" if is_plain else f"a `{type(problem).__name__}`"
         msg = (
-            f"An `affect` that returns `(y, args)` needs a plain `ODEProblem` without `sparsity`; got {what}. "
-            "Make what changes part of the state, with a derivative of zero."
+            "An `affect` that returns `(y, args)` needs a plain `ODEProblem` or `SDEProblem` without `sparsity`; got "
+            f"{what}. Make what changes part of the state, with a derivative of zero."
         )
         raise ValueError(msg)
     return Changing(problem, returns)
+
+
+def _is_noisy(problem: Any) -> bool:
+    return getattr(problem, "diffusion", None) is not None
 
 
 def _returns_args(trigger: Trigger, problem: Any) -> bool:
@@ -125,7 +144,7 @@ def _returns_args(trigger: Trigger, problem: Any) -> bool:
     return True
 
 
-def extended(changing: Changing, problem: ODEProblem, triggers: tuple, saveat: SaveAt, rtol: Any, atol: Any) -> tuple:
+def extended(changing: Changing, problem: Any, triggers: tuple, saveat: SaveAt, rtol: Any, atol: Any) -> tuple:
     """The problem, events, what is saved and the tolerances for the state `(y, p)`."""
     p = changing.moving(problem.args)
     whole = lambda function: _OfBoth(function, changing)
@@ -133,7 +152,12 @@ def extended(changing: Changing, problem: ODEProblem, triggers: tuple, saveat: S
     field = _Field(problem.vector_field, changing)
     size = sum(leaf.size for leaf in jax.tree_util.tree_leaves(problem.y0))
     more = sum(leaf.size for leaf in p)
-    larger = ODEProblem(field, (problem.y0, p), problem.t0, problem.t1, problem.args, jacobian=jacobian)
+    larger: Any
+    if _is_noisy(problem):
+        parts = (field, _Diffusion(problem.diffusion, changing), (problem.y0, p))
+        larger = eqx.tree_at(lambda q: (q.drift, q.diffusion, q.y0), problem, parts)
+    else:
+        larger = ODEProblem(field, (problem.y0, p), problem.t0, problem.t1, problem.args, jacobian=jacobian)
     if problem.mass_matrix is not None:
         mass = _with_identity(problem.mass_matrix, more)
         larger = eqx.tree_at(lambda q: q.mass_matrix, larger, mass, is_leaf=lambda leaf: leaf is None)

@@ -57,6 +57,11 @@ class Event(AbstractEvent):
     - *Inside a step* the condition is evaluated on the dense output at the quarters of the step, with its slope. Two
       crossings between neighbouring points are found where the cubic through values and slopes comes close to zero;
       narrower excursions, below about a sixteenth of a step, can be missed: bound the step with `dtmax`.
+    - *Noise.* Of equations with noise crossings are seen at the ends of steps only, and then located on the path by
+      bisection, to `root_rtol * |t|` or 2^-32 of the interval (2^-20 in single precision), whichever is larger: some 25
+      attempted steps per trigger. The times count as constants in derivatives, but for conditions that the noise does
+      not move. A path that has crossed a level may cross it again at any moment: give `direction`, `terminal` or an
+      affect that leaves the level.
     - *Zeno.* The same event again within 16 resolutions, or more than `max_triggers` times, ends the solve with the
       status `ZENO`.
     - *Algebraic variables* of a differential-algebraic equation are solved for again after `affect`.

@@ -17,6 +17,7 @@ from ..options import DEFAULT_STEPS
 from ..problem import ODEProblem
 from ..saveat import as_saveat
 from ..solution import Solution
+from .hazard_events import JumpEvent, events_of_user
 from .hazard_parts import (
     AllParts,
     HazardAffect,
@@ -46,6 +47,9 @@ class IntegratedHazard(AbstractMethod):
 
     Cost: that of the integration with an event, some steps for every jump: for problems whose jumps are rarer than the
     steps of the equation, or comparable. Not for pure jump processes: `sj.Gillespie` is a thousand times faster.
+
+    `events` act beside the jumps (doses, divisions, ends): they change the state, and with it the rates, but not what
+    is left of the hazard until the next jump.
 
     Parameters
     ----------
@@ -83,8 +87,12 @@ class IntegratedHazard(AbstractMethod):
         adjoint: Any = None,
         key: Any = None,
         on_failure: str = "raise",
+        events: Any = (),
     ) -> Solution:
-        """Solve; see `sj.solve` for the options, of which `key` is required. The jumps' steps count in `max_steps`."""
+        """Solve; see `sj.solve` for the options, of which `key` is required. The jumps' steps count in `max_steps`.
+
+        `events` act beside the jumps: `sol.events[0]` are the jumps, `sol.events[1]` is the first of the list.
+        """
         key = as_key(key, self.name)
         problem = eqx.tree_at(lambda p: p.args, problem, _as_arrays(problem.args), is_leaf=lambda x: x is None)
         words = hazard_words(key)
@@ -92,13 +100,8 @@ class IntegratedHazard(AbstractMethod):
         saveat = as_saveat(saveat)
         fn = PartOfState() if saveat.fn is None else Observed(saveat.fn)
         saveat = eqx.tree_at(lambda s: s.fn, saveat, fn, is_leaf=lambda leaf: leaf is None)
-        jump = Event(
-            Left(),
-            HazardAffect(problem.rates, problem.affect, words, problem.changes),
-            direction=-1,
-            max_triggers=self.max_jumps,
-            observe=PartOfState(),
-        )
+        affect = HazardAffect(problem.rates, problem.affect, words, problem.changes)
+        jump = JumpEvent(Event(Left(), affect, direction=-1, max_triggers=self.max_jumps, observe=PartOfState()))
         options = {"controller": controller, "adjoint": adjoint, "max_steps": max_steps, "on_failure": on_failure}
         solution = inner.solve(
             extended,
@@ -107,12 +110,19 @@ class IntegratedHazard(AbstractMethod):
             atol=extended_tolerance(atol, problem.y0),
             dt0=dt0,
             key=jax.random.fold_in(key, 1),
-            events=[jump],
+            events=[jump, *events_of_user(events, self._between(problem))],
             **options,
         )
         dense = None if solution.dense is None else DenseState(solution.dense)
         replaced = lambda s: (s.y1, s.dense)
         return eqx.tree_at(replaced, solution, (solution.y1["y"], dense), is_leaf=lambda leaf: leaf is None)
+
+    def _between(self, problem: JumpProblem) -> ODEProblem:
+        """The equation that the user's state follows between jumps, without noise."""
+        base = problem.base
+        field = _at_rest if base is None else base.vector_field
+        args = problem.args if base is None or base.args is None else base.args
+        return ODEProblem(field, problem.y0, problem.t0, problem.t1, args)
 
     def _extended(self, problem: JumpProblem, words: Any) -> tuple[Any, Any]:
         """The equation of the state with what is left until the next jump, and the method for it."""
@@ -143,6 +153,12 @@ class DenseState(eqx.Module):
     def evaluate(self, t: Any) -> PyTree:
         """The state at one time."""
         return self.dense.evaluate(t)["y"]
+
+
+def _at_rest(t: Any, y: PyTree, args: PyTree) -> PyTree:
+    """The vector field of a state that rests."""
+    del t, args
+    return jax.tree_util.tree_map(jnp.zeros_like, y)
 
 
 def _as_arrays(args: Any) -> Any:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ...numerics.combine import linear_combination
+from ...numerics.loops import vary_like
 from ..engine.residual import SlopeMatrix
 from .one_step import Work
 from .simplified_newton import ACCURACY, MAX_ITERATIONS, Solved, simplified_newton
@@ -191,7 +192,9 @@ def as_arrays(tree: Any) -> Any:
 def _renewed(system, ta, y, scale, slope):
     linear = _linearised(system, ta, y, slope)
     zero = jnp.zeros_like(ta)
-    return Kept(_worth_keeping(linear), linear.factorise(1.0 / scale), scale, ta, zero, zero, zero + 1)
+    kept = Kept(_worth_keeping(linear), linear.factorise(1.0 / scale), scale, ta, zero, zero, zero + 1)
+    # Inside shard_map an entry of the Jacobian that is a constant must vary as the scratch of the loop does.
+    return vary_like(kept, ta, y, scale)
 
 
 def _fresh_jacobian(system, ta, y, slope, jacobian):

@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 import equinox as eqx
+import jax.numpy as jnp
 
 from ..linear_solvers import Direct
 from ..methods.implicit_stage import empty_scratch, handed_on, prepare, solve_stage
@@ -19,9 +20,9 @@ class ImplicitEulerMaruyama(AbstractNoiseMethod):
 
     The stage is solved by simplified Newton iterations to rounding, with a Jacobian of the drift and a factorisation of
     `1/h - J` in every step; a step that cannot be solved ends the solve with `Status.SINGULAR`. Derivatives come from
-    the implicit function theorem. The state must be real. Where the drift is not stiff, `sj.SOSRI`, `sj.SOSRA` and
-    `sj.EulerMaruyama` cost less. A problem in Stratonovich's interpretation is solved with its drift converted
-    (`sj.SDEProblem`).
+    the implicit function theorem. The state must be real. For additive noise `sj.SKenCarp` is adaptive and of strong
+    order 1.5. Where the drift is not stiff, `sj.SOSRI`, `sj.SOSRA` and `sj.EulerMaruyama` cost less. A problem in
+    Stratonovich's interpretation is solved with its drift converted (`sj.SDEProblem`).
 
     Parameters
     ----------
@@ -60,4 +61,7 @@ class ImplicitEulerMaruyama(AbstractNoiseMethod):
         y1, solved = solve_stage(system, tb, base, h, base, kept)
         work = Work(solved.iterations, work.jacobian, work.factorisation, solved.products)
         scratch = None if system.scratch is None else handed_on(kept, ta, solved)
-        return Step(y1, None, None, (y, y1), work=work, scratch=scratch, unsolved=~(solved.converged > 0))
+        # What noise that is not finite leaves is no matter of the iteration: the state says so.
+        is_finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in base]))
+        unsolved = ~(solved.converged > 0) & is_finite
+        return Step(y1, None, None, (y, y1), work=work, scratch=scratch, unsolved=unsolved)

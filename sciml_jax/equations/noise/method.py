@@ -12,6 +12,7 @@ from ..methods.one_step import AbstractOneStepMethod
 from ..saveat import as_saveat
 from ..solution import Solution
 from .conversion import ConvertedDrift
+from .fresh_increments import check_path
 from .problem import SDEProblem
 from .times import stepping_on, without_time_derivatives
 
@@ -42,14 +43,20 @@ class AbstractNoiseMethod(AbstractOneStepMethod):
     weak_order: ClassVar[float]
     """The order in which expectations converge."""
 
-    def solve(self, problem: SDEProblem, *, key: Any = None, saveat: Any = None, **options: Any) -> Solution:
+    def solve(
+        self, problem: SDEProblem, *, key: Any = None, saveat: Any = None, path: Any = None, **options: Any
+    ) -> Solution:
         """Solve on the Brownian path of `key`; see `sj.solve` for the options.
 
-        `rtol` and `atol` are 1e-3 and 1e-6 by default.
+        `rtol` and `atol` are 1e-3 and 1e-6 by default. `path=sj.FreshIncrements()` draws increments step by step.
         """
+        check_path(path)
         problem, saveat = without_time_derivatives(self.on_path(problem, key), as_saveat(saveat))
         given = {name: options.pop(name, None) for name in ("rtol", "atol", "controller", "dt0")}
         options |= self.with_defaults(problem, saveat.ts, **given)
+        if path is not None:
+            words = path.words(problem.words, options["controller"], options.get("events", ()))
+            problem = problem.with_words(words)
         # The protocol speaks of ordinary equations; the engine asks a problem for what it needs.
         stated: Any = problem
         return super().solve(stated, saveat=saveat, **options)
@@ -76,9 +83,9 @@ class AbstractNoiseMethod(AbstractOneStepMethod):
         return eqx.tree_at(lambda p: p.drift, problem, drift)
 
     def declared_options(self) -> frozenset[str]:
-        """Those of every one-step method."""
+        """Those of every one-step method, and `path`."""
         parameters = inspect.signature(AbstractOneStepMethod.solve).parameters.values()
-        return frozenset(p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY)
+        return frozenset(p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY) | {"path"}
 
     def interpolate(self, dense: Any, fraction: Any) -> tuple:
         """A straight line between the ends of the step."""

@@ -9,7 +9,7 @@ class SOSRA(AbstractSRA):
     """SOSRA: strong order 1.5, weak order 2, for additive noise, adaptive; optimised for stability.
 
     The default for additive noise. Three evaluations of the drift and of the diffusion in a step, all inside of it. For
-    stiff drift `sj.ImplicitEulerMaruyama`. The scheme is that of `AbstractSRA` (`equations/noise/sra.py`); both
+    stiff drift `sj.SKenCarp`. The scheme is that of `AbstractSRA` (`equations/noise/sra.py`); both
     interpretations of the noise agree. `rtol` and `atol` bound the error of each step, 1e-3 and 1e-6 by default.
 
     References

@@ -9,7 +9,7 @@ class SRA1(AbstractSRA):
     """SRA1: strong order 1.5, weak order 2, for additive noise, adaptive.
 
     Two evaluations of the drift and of the diffusion in a step: the cheapest of its family. For drift that is mildly
-    stiff or loose tolerances `sj.SOSRA`, for stiff drift `sj.ImplicitEulerMaruyama`. The scheme is that of
+    stiff or loose tolerances `sj.SOSRA`, for stiff drift `sj.SKenCarp`. The scheme is that of
     `AbstractSRA` (`equations/noise/sra.py`); both interpretations of the noise agree. `rtol` and
     `atol` bound the error of each step, 1e-3 and 1e-6 by default.
 

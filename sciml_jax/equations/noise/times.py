@@ -1,16 +1,15 @@
 """Times in a problem with noise: steps end on save times, the path resolves them, and nothing is differentiated."""
 
 import dataclasses
-import functools
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 
 from ...core.tree import is_concrete
 from ...numerics.brownian_tree import DEPTH
 from ..controllers import FixedStep, PIDController
+from ..undifferentiated import guarded
 
 
 def smallest_step(problem: Any) -> Any:
@@ -46,31 +45,7 @@ def _check_resolved(problem: Any, dt0: Any) -> None:
 
 def without_time_derivatives(problem: Any, saveat: Any) -> tuple[Any, Any]:
     """The problem and a `SaveAt`, such that a derivative with respect to their times is refused."""
-    problem = eqx.tree_at(lambda p: (p.t0, p.t1), problem, tuple(_guarded(t) for t in (problem.t0, problem.t1)))
+    problem = eqx.tree_at(lambda p: (p.t0, p.t1), problem, tuple(guarded(t) for t in (problem.t0, problem.t1)))
     if saveat.ts is not None:
-        saveat = eqx.tree_at(lambda s: s.ts, saveat, _guarded(saveat.ts))
+        saveat = eqx.tree_at(lambda s: s.ts, saveat, guarded(saveat.ts))
     return problem, saveat
-
-
-def _guarded(t: Any) -> Any:
-    return t if is_concrete(t) else _refused(t)
-
-
-@functools.partial(jax.custom_jvp)
-def _refused(t: Any) -> Any:
-    return t
-
-
-def _refuse(primals: Any, tangents: Any) -> Any:
-    (t,), (tangent,) = primals, tangents
-    if not isinstance(tangent, jax.custom_derivatives.SymbolicZero):
-        msg = (
-            "Solutions with noise have no derivative with respect to `t0`, `t1` and save times, because a Brownian "
-            "path has none; got one that is differentiated. Differentiate with respect to `y0` and `args` only, or "
-            "stop it: `jax.lax.stop_gradient(t1)`."
-        )
-        raise ValueError(msg)
-    return t, tangent
-
-
-_refused.defjvp(_refuse, symbolic_zeros=True)

@@ -57,6 +57,14 @@ def test_hessians_agree(adjoint):
     assert losses.relative_error(hessian(adjoint), hessian(sj.Replay())) < 1e-6
 
 
+def test_hessians_of_what_is_linear_in_the_parameters_vanish():
+    """`y' = a - y`: the matrix of the replay does not depend on `a`, and its tangent is a symbolic zero."""
+    relax = lambda t, y, a: a - y
+    end = lambda a: sj.solve(sj.ODEProblem(relax, jnp.ones(1), 0.0, 1.0, a), sj.Tsit5(), rtol=1e-9, atol=1e-9).y1[0]
+    hessian, slope = jax.jit(lambda a: (jax.hessian(end)(a), jax.grad(end)(a)))(jnp.array(2.0))
+    assert hessian == 0 and float(slope) == pytest.approx(1 - np.exp(-1.0), rel=1e-7)
+
+
 @each(among=["Checkpointed", "ForwardSensitivity"])
 def test_forward_mode_agrees_with_reverse_mode(adjoint, lane_gradients):
     tangent = jnp.array([1.0, -1.0, 0.5, 2.0])

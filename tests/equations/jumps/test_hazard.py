@@ -83,6 +83,36 @@ def test_noise_below_jumps():
     assert abs(y1.var() / variance - 1) < 4 * np.sqrt(3 / 600)
 
 
+def test_events_of_the_user_act_beside_the_jumps():
+    """Doses at given times and an end where the state falls to a level, for the same jumps as without them."""
+    options = {"key": 0, "rtol": 1e-9, "atol": 1e-11}
+    method, times = sj.IntegratedHazard(max_jumps=30), jnp.linspace(0.0, 3.0, 7)
+    dose = sj.PresetTimes(jnp.array([1.0, 2.0]), lambda t, y, a: y + 2.0)
+    sol = sj.solve(shots(2.0), method, saveat=times, events=[dose], **options)
+    plain = sj.solve(shots(2.0), method, **options)
+    np.testing.assert_allclose(sol.events[0].ts, plain.events[0].ts, rtol=1e-8)
+    pulses = [(t, 1.0) for t in np.asarray(sol.events[0].ts)[: int(sol.events[0].count)]] + [(1.0, 2.0), (2.0, 2.0)]
+    expected = [sum(size * np.exp(-(t - at)) for at, size in pulses if at <= t) for t in np.asarray(times)]
+    np.testing.assert_allclose(sol.ys[:, 0], expected, atol=1e-7)
+    # What the user's event logs is the user's state.
+    assert sol.events[1].ys.shape == (2, 1) and int(sol.events[1].count) == 2
+    low = sj.Event(lambda t, y, a: y[0] - 0.5, terminal=True, direction=-1)
+    ended = sj.solve(shots(2.0), method, events=low, **options)
+    first = float(plain.events[0].ts[0])
+    np.testing.assert_allclose(ended.events[1].ts[0], first + np.log(2.0), rtol=1e-7)
+    assert int(ended.status) == sj.Status.EVENT
+
+
+@pytest.mark.full
+def test_doses_in_a_jump_diffusion_have_their_mean():
+    """An Ornstein-Uhlenbeck process with shots and a dose: the means add up."""
+    sde = sj.SDEProblem(lambda t, y, a: -y, lambda t, y, a: 0.3 + 0 * y, jnp.array([0.0]), 0.0, 2.0)
+    dose = sj.PresetTimes(jnp.array([1.0]), lambda t, y, a: y + 2.0)
+    solve = lambda key: sj.solve(shots(2.0, base=sde, t1=2.0), key=key, events=[dose]).y1[0]
+    y1 = np.asarray(jax.jit(jax.vmap(solve))(jax.random.split(jax.random.key(3), 600)))
+    assert abs(standard_errors(y1, 2 * (1 - np.exp(-2.0)) + 2 * np.exp(-1.0))) < 4
+
+
 @pytest.mark.full
 def test_random_sizes_and_own_arguments_of_the_base():
     """Jumps of normal size on top of growth: the mean grows as `exp(a t)`."""
@@ -124,3 +154,5 @@ def test_wrong_bases_are_refused():
         sj.solve(make(base=DECAY), sj.Gillespie(), key=0)
     with pytest.raises(TypeError, match="`method` must be"):
         sj.IntegratedHazard(sj.Gillespie())
+    with pytest.raises(TypeError, match="`events` must be"):
+        sj.solve(shots(2.0), key=0, events=[3])

@@ -154,6 +154,63 @@ def test_stiff_drift_needs_the_implicit_method():
     assert not np.all(np.abs(explicit.y1) < 1e3)
 
 
+def equilibrium(rate):
+    """An Ornstein-Uhlenbeck process from zero, with the variance one in equilibrium."""
+    spread = lambda t, y, args: jnp.full_like(y, (2 * rate) ** 0.5)
+    return sj.SDEProblem(lambda t, y, args: -rate * y, spread, jnp.zeros(1), 0.0, 10.0, noise="additive")
+
+
+@pytest.mark.parametrize(("product", "variance"), [pytest.param(1.0, 0.9938, marks=pytest.mark.full), (10.0, 0.5324)])
+def test_skencarp_damps_the_fluctuations_of_fast_directions(product, variance):
+    """In equilibrium at `h k = 1` and 10, as the stability function says."""
+    options = {"dt0": 0.1, "controller": sj.FixedStep()}
+    one = lambda method: lambda key: sj.solve(equilibrium(10 * product), method, key=key, **options).y1[0]
+    keys = jax.random.split(jax.random.key(0), 1000)
+    found = np.asarray(jax.jit(jax.vmap(one(sj.SKenCarp())))(keys))
+    assert abs(found.var() / variance - 1) < 4 * np.sqrt(2 / 1000)
+
+
+def test_skencarp_follows_slow_directions_with_the_steps_that_these_need():
+    """The mean of two stiffly coupled states to the tolerance, in a few steps; `SOSRA` needs thousands."""
+    problem = sj.SDEProblem(stiff_drift, small_spread, jnp.array([1.0, 0.0]), 0.0, 1.0, noise="additive")
+    found = sj.solve(problem, sj.SKenCarp(), key=0, rtol=1e-3, atol=1e-3)
+    assert int(found.status) == sj.Status.SUCCESS and int(found.stats.num_steps) < 25
+    times = jnp.linspace(0.0, 1.0, 20001)
+    w = sj.BrownianPath(0, 0.0, 1.0, (2,)).evaluate(times) @ jnp.array([0.15, 0.1])
+    mean = jnp.exp(-1.0) * 0.5 + w[-1] - jnp.trapezoid(jnp.exp(times - 1.0) * w, times)
+    np.testing.assert_allclose(jnp.mean(found.y1), mean, atol=3e-3)
+    explicit = sj.solve(problem, sj.SOSRA(), key=0, rtol=1e-3, atol=1e-3, on_failure="status")
+    assert int(explicit.stats.num_steps) > 3000
+
+
+def wavy(t, y, args):
+    return jnp.sin(2 * y) - y * jnp.cos(t)
+
+
+def waving(t, y, args):
+    return jnp.full_like(y, 0.7) * (1 + 0.5 * jnp.sin(3 * t))
+
+
+def test_skencarp_has_order_three_halves_on_a_nonlinear_drift_and_adapts():
+    """Root mean square over 200 paths against fine steps of `SRA1`; the slope to within four standard errors."""
+    problem = sj.SDEProblem(wavy, waving, jnp.array([0.6]), 0.0, 1.0, noise="additive")
+    keys = jax.random.split(jax.random.key(0), 200)
+
+    def ends(method, **options):
+        return jax.jit(jax.vmap(lambda key, o: sj.solve(problem, method, key=key, **o, **options), (0, None)))
+
+    fixed = ends(sj.SKenCarp(), controller=sj.FixedStep())
+    exact = ends(sj.SRA1(), controller=sj.FixedStep())(keys, {"dt0": 1 / 512}).y1[:, 0]
+    squares = np.stack([(fixed(keys, {"dt0": 2.0**-k}).y1[:, 0] - exact) ** 2 for k in (2, 3, 4, 5)])
+    slopes = np.log2(squares.mean(1)[0] / squares.mean(1)[-1]) / 6
+    spread = np.sqrt(np.sum((squares.std(1) / squares.mean(1) / np.sqrt(200))[[0, -1]] ** 2)) / np.log(2) / 6
+    assert abs(slopes - 1.55) < 0.1 + 4 * spread and spread < 0.05
+    adaptive = ends(sj.SKenCarp())
+    found = [adaptive(keys, {"rtol": tol, "atol": tol}) for tol in (1e-2, 1e-3)]
+    errors = [float(jnp.sqrt(jnp.mean((f.y1[:, 0] - exact) ** 2))) for f in found]
+    assert errors[0] < 0.04 and errors[1] < errors[0] / 3 and np.mean(found[1].stats.num_accepted) < 60
+
+
 def test_stepping_by_hand_takes_the_steps_of_solve():
     state = sj.init(geometric(), sj.SOSRI(), key=3)
     while state.running:

@@ -1,9 +1,11 @@
 """Coefficients meet the order conditions of Roessler (2010), and DRI1's those that its weak order needs."""
 
+import diffrax
 import numpy as np
 import pytest
 
 import sciml_jax as sj
+from sciml_jax.equations.noise import skencarp
 
 
 def lower(rows):
@@ -41,3 +43,19 @@ def test_conditions_of_strong_order_three_halves_for_additive_noise(method):
     conditions += [alpha @ (b0 @ e) ** 2 - 3 / 2, beta1 @ c1 - 1, beta2 @ c1 + 1]
     assert np.max(np.abs(conditions)) < 5e-13, conditions
     np.testing.assert_allclose(table.c0, a0 @ e, atol=1e-15)
+
+
+def test_conditions_of_strong_order_three_halves_for_stages_with_both_motions():
+    """SKenCarp: stage i holds `e_i W + b_i I_10/h`; its drift is that of KenCarp3, whose order is three."""
+    gamma, c = skencarp._GAMMA, np.array(skencarp._C)
+    a = lower(skencarp._A[1:]) + gamma * np.diag([0, 1, 1, 1])
+    alpha, e, b = a[-1], np.array(skencarp._OF_W), np.array(skencarp._OF_AREA)
+    third = [alpha @ c**2 - 1 / 3, alpha @ a @ c - 1 / 6, 6 * gamma**3 - 18 * gamma**2 + 9 * gamma - 1]
+    conditions = [alpha.sum() - 1, alpha @ c - 1 / 2, *third, *(a.sum(1) - c), *(a @ c - c**2 / 2)[[1, 2]]]
+    conditions += [alpha @ e, alpha @ b - 1, alpha @ (b**2 / 3 + b * e + e**2) - 1 / 2]
+    second = np.array(skencarp._SECOND)
+    conditions += [second.sum() - 1, second @ c - 1 / 2]
+    assert np.max(np.abs(conditions)) < 5e-13, conditions
+    published = np.array(diffrax.KenCarp3.tableau.tableaus[1].b_sol)
+    np.testing.assert_allclose(alpha, published, rtol=1e-12)
+    np.testing.assert_allclose(alpha - second, diffrax.KenCarp3.tableau.tableaus[1].b_error, rtol=1e-10)
