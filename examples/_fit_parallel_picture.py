@@ -52,7 +52,7 @@ def descent(axes, report, curves):
     label = f"Levenberg-Marquardt, {found['iterations']} iterations"
     axes.axhline(found["shooting_loss"], color=VERMILION, label=label)
     axes.set(title="Sum of squares", xlabel="Step", xscale="log", yscale="log")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 0.12))
 
 
 def batches(axes, b):

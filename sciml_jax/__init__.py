@@ -8,10 +8,10 @@ The front door is `solve(problem, method)`.
 from importlib.metadata import PackageNotFoundError as _NotFound
 from importlib.metadata import version as _version
 
+from . import estimation as estimation
 from . import inference as inference
 from . import networks as networks
 from . import neural as neural
-from . import estimation as estimation
 from . import parallel as parallel
 from . import training as training
 from . import zoo as zoo

@@ -24,7 +24,8 @@
 
 Inside: ``segments``, ``matching`` (multiple shooting), ``prediction`` (a model as a plain function), ``unknowns``
 (parameters and initial states as a vector), ``starts``, ``search``, ``estimate`` (what searches share),
-``covariance``, ``quantiles``, ``residual_diagnostics``, ``summary``; of discovery ``candidates``, ``sindy_data``, ``sparse_fit``, ``local_lagrange``, ``law_text``.
+``covariance``, ``quantiles``, ``residual_diagnostics``, ``summary``; of discovery ``candidates``, ``sindy_data``,
+``sparse_fit``, ``local_lagrange``, ``law_text``.
 """
 
 from ..core.data import Data as Data

@@ -11,7 +11,8 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
 from ..core.data import Data
-from ..training.bounded_least_squares import BoundedLevenbergMarquardt, forward_linearise
+from ..training.bounded_least_squares import BoundedLevenbergMarquardt
+from ..training.linearise import forward_linearise
 from ..training.transforms import Leading
 from .collocation import AbstractMatching, flat_field, problem_at
 from .estimate import Task, make_task, run_compiled

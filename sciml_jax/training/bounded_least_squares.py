@@ -131,8 +131,9 @@ def least_squares(
 
     Notes
     -----
-    Compiled once for a function and shapes. Pure: works under `jit` and `vmap` (also over `params` and `bounds`). Derivatives of the residuals are taken in
-    forward mode, which costs P tangents. The minimum itself is not differentiated.
+    Compiled once for a function and shapes. Pure: works under `jit` and `vmap` (also over `params` and `bounds`).
+    Derivatives of the residuals are taken in forward mode, which costs P tangents. The minimum itself is not
+    differentiated.
     """
     vector = ParameterVector(jax.tree.map(lambda leaf: jnp.asarray(leaf) if isinstance(leaf, float) else leaf, params))
     lower, upper = vector.bounds(bounds)

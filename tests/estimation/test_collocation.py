@@ -65,6 +65,7 @@ def test_orthogonal_collocation_solves_the_same_problem_without_solves(exact):
     assert fit.status is es.EstimationStatus.CONVERGED
 
 
+@pytest.mark.full
 def test_orthogonal_collocation_takes_a_state_that_nobody_measured(exact):
     """Prey alone are counted; two of the rates are known."""
     problem = lambda p: sj.ODEProblem(field, Y0, 0.0, 6.0, jnp.stack([p[0], p[1], 3.0, 1.0]))

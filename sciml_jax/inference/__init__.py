@@ -1,0 +1,36 @@
+"""Bayesian inference for models with solvers inside."""
+
+from .advi import advi as advi
+from .chees import chees as chees
+from .draws import Draws as Draws
+from .gaussian_families import AbstractGaussianFamily as AbstractGaussianFamily
+from .gaussian_families import FullRank as FullRank
+from .gaussian_families import LowRank as LowRank
+from .gaussian_families import MeanField as MeanField
+from .hamiltonian_flow import PosteriorHamiltonian as PosteriorHamiltonian
+from .hamiltonian_flow import hamiltonian_flow as hamiltonian_flow
+from .hmc import hmc as hmc
+from .inference_status import InferenceStatus as InferenceStatus
+from .kernel import AbstractKernel as AbstractKernel
+from .laplace import laplace as laplace
+from .likelihoods import AbstractLikelihood as AbstractLikelihood
+from .map_estimate import MapEstimate as MapEstimate
+from .map_estimate import map_estimate as map_estimate
+from .mclmc import mclmc as mclmc
+from .metropolis import metropolis as metropolis
+from .monte_carlo import MonteCarloResult as MonteCarloResult
+from .monte_carlo import monte_carlo as monte_carlo
+from .noise import gaussian as gaussian
+from .noise import lognormal as lognormal
+from .noise import negative_binomial as negative_binomial
+from .noise import poisson as poisson
+from .noise import student_t as student_t
+from .nuts import nuts as nuts
+from .pathfinder import pathfinder as pathfinder
+from .pictures import bands as bands
+from .posterior import Posterior as Posterior
+from .posterior import posterior as posterior
+from .predictive import prior_predictive as prior_predictive
+from .sgld import sgld as sgld
+from .smc import smc as smc
+from .summary import Summary as Summary

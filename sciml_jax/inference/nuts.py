@@ -1,0 +1,187 @@
+"""The no-U-turn sampler."""
+
+import os
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, PyTree
+
+from ..training.checks import as_count
+from .adaptation import AdaptationState, WindowAdaptation, window_schedule
+from .chain_options import check_positive_number, check_probability, inverse_mass_of
+from .chains import run_chains
+from .draws import Draws
+from .kernel import AbstractKernel, Stage
+from .posterior import Posterior
+
+
+class HamiltonianState(NamedTuple):
+    """Of one chain: BlackJAX's (position, log density, gradient), and the adaptation."""
+
+    chain: Any
+    adaptation: AdaptationState
+
+
+class NUTSKernel(AbstractKernel):
+    """BlackJAX's NUTS with window adaptation."""
+
+    adaptation: WindowAdaptation
+    max_tree_depth: int = eqx.field(static=True)
+
+    @property
+    def name(self) -> str:
+        """How results call the method."""
+        return "nuts"
+
+    @property
+    def climbs(self) -> bool:
+        """The state holds a gradient."""
+        return True
+
+    def init(self, post: Posterior, position: Array) -> HamiltonianState:
+        """The state of a chain at its start."""
+        import blackjax
+
+        return HamiltonianState(
+            blackjax.nuts.init(position, post.log_density), self.adaptation.init(post.dim, position.dtype)
+        )
+
+    def step(self, post: Posterior, key: Any, state: HamiltonianState, stage: Stage) -> tuple:
+        """A transition."""
+        import blackjax
+
+        step_size = self.adaptation.current_step_size(state.adaptation, stage)
+        inverse_mass = state.adaptation.inverse_mass
+        kernel = blackjax.nuts.build_kernel()
+        chain, info = kernel(key, state.chain, post.log_density, step_size, inverse_mass, self.max_tree_depth)
+        ends = (info.trajectory_leftmost_state.logdensity, info.trajectory_rightmost_state.logdensity)
+        stats = {
+            "lp": chain.logdensity,
+            "acceptance_rate": info.acceptance_rate,
+            "diverging": info.is_divergent,
+            "energy": info.energy,
+            "tree_depth": info.num_trajectory_expansions,
+            "n_steps": info.num_integration_steps,
+            "step_size": step_size,
+            "failed": jnp.isneginf(ends[0]) | jnp.isneginf(ends[1]),
+        }
+        adapted = self.adaptation.update(
+            state.adaptation, stage, chain.position, chain.logdensity_grad, info.acceptance_rate
+        )
+        return HamiltonianState(chain, adapted), chain.position, stats
+
+    def tuned(self, state: HamiltonianState) -> dict[str, Array]:
+        """What the warmup has found."""
+        return {
+            "step_size": jnp.exp(state.adaptation.step.log_average),
+            "inverse_mass": state.adaptation.inverse_mass,
+        }
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """Options that the summary compares statistics with."""
+        return {"max_tree_depth": self.max_tree_depth}
+
+    def schedule(self, num_warmup: int) -> tuple:
+        """Windows that double."""
+        return window_schedule(num_warmup)
+
+
+def nuts(
+    posterior: Posterior,
+    *,
+    num_warmup: int = 1000,
+    num_samples: int = 1000,
+    num_chains: int = 4,
+    key: Any,
+    dense_mass: bool = False,
+    target_accept: float = 0.8,
+    max_tree_depth: int = 10,
+    step_size: float = 0.1,
+    inverse_mass: Any = None,
+    init: PyTree = None,
+    chains_per_group: int | None = None,
+    devices: Any = None,
+    progress: bool | None = None,
+    checkpoint: str | os.PathLike | None = None,
+) -> Draws:
+    r"""Draw from a posterior by the no-U-turn sampler, BlackJAX's, with window adaptation.
+
+    Hamiltonian dynamics $\dot u = M^{-1}p$, $\dot p = \nabla\log p(u \mid y)$ are integrated by leapfrog, forwards and
+    backwards, until the path turns back; the next draw is taken from the path. Step size and mass matrix $M$ are
+    adapted during the warmup, separately in each chain (see `WindowAdaptation`).
+
+    Parameters
+    ----------
+    posterior
+        What `posterior` made.
+    num_warmup, num_samples
+        Transitions of each chain that adapt and are dropped, and that are kept.
+    num_chains
+        Chains, run as one batch: a solve inside the likelihood is one batched solve.
+    key
+        Integer seed or PRNG key. Chain i draws from `fold_in(key, i)`, whatever the number of chains.
+    dense_mass
+        Whether to adapt a full mass matrix: for correlated posteriors of up to a few hundred parameters.
+    target_accept
+        Acceptance rate aimed at; closer to 1 means smaller steps and fewer divergences.
+    max_tree_depth
+        At most 2**max_tree_depth - 1 gradients for one draw.
+    step_size, inverse_mass
+        Where adaptation starts, or what is used when `num_warmup` is 0: a number; (dim,) variances or a (dim, dim)
+        covariance of the unconstrained posterior (None: ones).
+    init
+        Where chains start: parameters nested as the priors, for all chains or with a leading axis of chains; or
+        positions (dim,) or (num_chains, dim). None: for each chain the likeliest of 32
+        draws from the priors, improved by 64 gradient steps on the likelihood.
+    chains_per_group
+        Chains in one compiled batch. None: as many as make one group per device. Draws are the same, bit by bit, for
+        the same width, wherever a group runs.
+    devices
+        JAX devices. None: all, those of other processes included; all processes then make the same call and get all
+        draws.
+    progress
+        A bar with divergences, acceptance and time left: True, False, or None where stderr is a terminal.
+    checkpoint
+        Folder in which finished blocks are kept; the same call goes on from there, to the same draws.
+
+    Returns
+    -------
+    `Draws`. Read `summary()`, which says in words when not to trust them.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For wrong options, and where no start has a finite density.
+
+    Notes
+    -----
+    Cost: gradients, `draws.stats["n_steps"]`; a batch takes as many as its longest path. With arguments that are
+    traced (inside `jit`, `vmap`) one pure program runs, without progress and checkpoints. Reverse mode through NUTS is
+    not possible: use `hmc`. Not for posteriors with separated modes, nor for very many chains on accelerators, which
+    wait for the longest path.
+
+    References
+    ----------
+    Hoffman & Gelman, The no-U-turn sampler, JMLR 15 (2014) 1593-1623; Betancourt, A conceptual introduction to
+    Hamiltonian Monte Carlo, arXiv:1701.02434.
+    """
+    check_probability(target_accept, "target_accept")
+    check_positive_number(step_size, "step_size")
+    start = inverse_mass_of(inverse_mass, posterior, dense_mass)
+    adaptation = WindowAdaptation(target_accept, dense_mass, jnp.asarray(step_size, float), start)
+    kernel = NUTSKernel(adaptation, as_count(max_tree_depth, "max_tree_depth"))
+    return run_chains(
+        posterior,
+        kernel,
+        num_warmup=num_warmup,
+        num_samples=num_samples,
+        num_chains=num_chains,
+        key=key,
+        init=init,
+        chains_per_group=chains_per_group,
+        devices=devices,
+        progress=progress,
+        checkpoint=checkpoint,
+    )
