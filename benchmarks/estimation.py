@@ -124,7 +124,7 @@ def compare(case, quick):
     trial = {
         name: timed(lambda name=name: [case.scipy(s, name) for s in case.starts[:2]], 1, False) for name in methods
     }
-    method = min(trial, key=trial.get)
+    method = min(trial, key=lambda name: trial[name])
     began = time.perf_counter()
     theirs = np.array([case.scipy(start, method) for start in case.starts[:number]])
     scipy_seconds = time.perf_counter() - began

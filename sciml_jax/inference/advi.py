@@ -67,8 +67,8 @@ def advi(
         Where the search for the starting Gaussian begins, instead of likely draws from the priors: parameters or a
         position.
     tol
-        The bound (in nats) may differ by so much, and three standard errors, between 70-80 % and the last 10 % of the
-        steps; else the status says that it did not converge.
+        The bound (in nats) may differ by so much, and three standard errors (four `tol` at most), between 70-80 % and
+        the last 10 % of the steps; else the status says that it did not converge.
 
     Returns
     -------
@@ -188,7 +188,7 @@ def _status(fitted: Any, tol: float) -> Array:
     before = fitted.losses[num - 3 * window : num - 2 * window] if num >= 3 * window else fitted.losses[:window]
     after = fitted.losses[num - window :]
     error = jnp.sqrt((jnp.var(before) + jnp.var(after)) / window)
-    rests = jnp.abs(jnp.mean(before) - jnp.mean(after)) <= tol + 3 * error
+    rests = jnp.abs(jnp.mean(before) - jnp.mean(after)) <= tol + jnp.minimum(3 * error, 4 * tol)
     status = jnp.where(rests, int(InferenceStatus.CONVERGED), int(InferenceStatus.BOUND_NOT_CONVERGED))
     finished = fitted.status == int(FitStatus.COMPLETED)
     return jnp.where(finished, status, int(InferenceStatus.NON_FINITE)).astype(jnp.int32)

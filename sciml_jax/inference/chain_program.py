@@ -16,18 +16,18 @@ from .posterior import Posterior, initial_candidates
 TRIES = 32
 """Draws from the priors among which a chain's start is chosen."""
 
-CLIMB_STEPS, CLIMB_RATE = 64, 0.1
+CLIMBERS, CLIMB_STEPS, CLIMB_RATE = 4, 64, 0.1
 
 
-def starts(post: Posterior, keys: Any) -> tuple[Array, Array, Array]:
-    """For every chain the likeliest of some draws from the priors, whether its density is finite, and their spread."""
+def starts(post: Posterior, keys: Any, count: int) -> tuple[Array, Array, Array]:
+    """For every chain the `count` likeliest of some draws from the priors, their densities, and the draws' spread."""
 
     def one(key):
         positions, fit = initial_candidates(post, jax.random.split(jax.random.fold_in(key, 0), TRIES))
-        best = jnp.argmax(fit)
+        fit, best = jax.lax.top_k(fit, count)
         usable = jnp.all(jnp.isfinite(positions), axis=1, keepdims=True)
         spread = jnp.std(positions, axis=0, where=usable)
-        return positions[best], jnp.isfinite(fit[best]), jnp.where(jnp.isfinite(spread), spread, 0)
+        return positions[best], jnp.isfinite(fit), jnp.where(jnp.isfinite(spread), spread, 0)
 
     return jax.vmap(one)(keys)
 
@@ -43,15 +43,20 @@ def draw_starts(post: Posterior, kernel: AbstractKernel, keys: Any) -> tuple[Any
     Kernels with gradients first follow that of the likelihood, not of the prior (which would lead into the necks of
     hierarchies), by at most a few standard deviations of the prior: warmups from poor fits are long.
     """
-    positions, good, spread = starts(post, keys)
-    states = begin(post, kernel, positions) if not kernel.climbs else _climb(post, kernel, positions, spread)
-    return states, good & jnp.isfinite(states.chain.logdensity)
+    positions, good, spread = starts(post, keys, CLIMBERS if kernel.climbs else 1)
+    if not kernel.climbs:
+        return begin(post, kernel, positions[:, 0]), good[:, 0]
+    states = jax.vmap(lambda many, spread: _climb(post, kernel, many, spread))(positions, spread)
+    density = jnp.where(good, states.chain.logdensity, -jnp.inf)
+    best = jnp.argmax(density, axis=1)
+    rows = jnp.arange(best.size)
+    return jax.tree.map(lambda leaf: leaf[rows, best], states), jnp.isfinite(density[rows, best])
 
 
 def _climb(post: Posterior, kernel: AbstractKernel, positions: Array, spread: Array) -> Any:
-    """Adam's steps on the log-likelihood, in units of the priors' spread; the state at the best density passed."""
+    """Adam's steps on the log-likelihood, in units of the priors' spread; the states at the best densities passed."""
 
-    def one(start, spread):
+    def one(start):
         def step(carry, i):
             position, mean, square, best = carry
             state = kernel.init(post, position)
@@ -71,7 +76,7 @@ def _climb(post: Posterior, kernel: AbstractKernel, positions: Array, spread: Ar
         carry, _ = jax.lax.scan(step, (start, zero, zero, none), jnp.arange(CLIMB_STEPS, dtype=start.dtype))
         return carry[3]
 
-    return jax.vmap(one)(positions, spread)
+    return jax.vmap(one)(positions)
 
 
 def advance(

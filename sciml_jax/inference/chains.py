@@ -164,7 +164,7 @@ class _Run:
                 done = jax.device_get((positions, stats))
                 if store is not None:
                     store.save(b, done, state)
-            elif not store.has(b + 1) or b + 1 == self.num_blocks:
+            elif store is not None and (b + 1 == self.num_blocks or not store.has(b + 1)):
                 state = store.load_state(b, state)
             blocks.append(done)
             report(self.block, done[1])

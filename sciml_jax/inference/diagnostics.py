@@ -136,4 +136,4 @@ def _autocovariance(x: Series) -> np.ndarray:
     draws = x.shape[1]
     size = next_fast_len(2 * draws)
     spectrum = rfft(x - x.mean(axis=1, keepdims=True), n=size, axis=1)
-    return irfft(np.abs(spectrum) ** 2, n=size, axis=1)[:, :draws] / draws
+    return np.asarray(irfft(np.abs(spectrum) ** 2, n=size, axis=1))[:, :draws] / draws

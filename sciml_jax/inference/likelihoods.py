@@ -117,7 +117,7 @@ class JointLikelihood(AbstractLikelihood):
 
     def __call__(self, params: PyTree) -> Float[Array, ""]:
         """The log-likelihood."""
-        return sum((part(params) for part in self.parts[1:]), start=self.parts[0](params))
+        return jnp.sum(jnp.stack([part(params) for part in self.parts]))
 
     def pointwise(self, params: PyTree) -> tuple:
         """The log-likelihood of every value, by part."""
@@ -165,6 +165,12 @@ def make_likelihood(
     predict = as_callable(predict, "predict", "params")
     observed = Observed(data, mask, left, right, noise)
     entries = {}
+    if callable(shape.get("df")) and not (left is None and right is None):
+        msg = (
+            "with censored data `df` must be a number, because its derivative in the tails is not known; got a function "
+            "of the parameters. Pass, for example, df=4.0."
+        )
+        raise ValueError(msg)
     for name, value in shape.items():
         if callable(value):
             if observed.is_constant() and name == "scale":

@@ -106,8 +106,7 @@ def student_t(
 
     Returns
     -------
-    A `Likelihood`, as for `gaussian`. Censored values use 64 quadrature nodes each: relative errors of the probability
-    are below 1e-6 for $\nu$ between 0.5 and 1000.
+    A `Likelihood`, as for `gaussian`. With censored values `df` must be a number, not a function of the parameters.
 
     References
     ----------
