@@ -1,6 +1,28 @@
-"""Bayesian inference for models with solvers inside."""
+"""Bayesian inference for models with solvers inside; the samplers are BlackJAX's, the priors NumPyro's.
+
+=================================================== =================================================================
+`posterior`, `Posterior`                            priors and a likelihood, as a density of an unconstrained vector
+`gaussian`, `lognormal`, `student_t`, `poisson`,    likelihoods of measurements around `predict(params)`
+`negative_binomial`
+`nuts`, `hmc`, `metropolis`                         Markov chains
+`chees`, `mclmc`, `sgld`, `smc`                     many chains, many parameters, much data, evidences
+`map_estimate`, `laplace`, `pathfinder`, `advi`     modes and approximations
+`Draws`, `Summary`                                  what they return: diagnostics, predictions, ArviZ, pictures
+`simulation_based_calibration`                      whether a sampler recovers what data were simulated from
+`prior_predictive`, `monte_carlo`                   what priors, or random parameters, say about the model
+`hamiltonian_flow`                                  Hamiltonian Monte Carlo's path as a differential equation
+=================================================== =================================================================
+
+Inside: `priors`, `numpyro_model`, `safe_gradient`, `posterior_checks` (of `posterior`); `observed`, `noise_families`,
+`likelihoods` (of the noise); `kernel` (the protocol of a chain), `adaptation`, `chain_program`, `chains`,
+`chain_options`, `chain_store`, `chain_progress` (of the chains); `diagnostics`, `summary`, `run_advice`, `predictive`,
+`arviz`, `pictures` (of `Draws`); `ascent`, `starting_points`, `gaussian_draws`, `gaussian_families`, `compiled`,
+`inference_status` (of the approximations).
+"""
 
 from .advi import advi as advi
+from .calibration import Calibration as Calibration
+from .calibration import simulation_based_calibration as simulation_based_calibration
 from .chees import chees as chees
 from .draws import Draws as Draws
 from .gaussian_families import AbstractGaussianFamily as AbstractGaussianFamily

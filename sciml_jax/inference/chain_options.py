@@ -43,6 +43,19 @@ def as_size(value: Any, name: str, lowest: int) -> int:
     return int(value)
 
 
+DENSE_UP_TO, WARMUP_PER_PARAMETER = 32, 20
+
+
+def choose_dense(dense_mass: bool | None, post: Any, num_warmup: Any, inverse_mass: Any) -> bool:
+    """Whether to adapt a full mass matrix; None: for few parameters, where the warmup has draws enough for it."""
+    check_posterior(post)
+    if dense_mass is not None:
+        return bool(dense_mass)
+    if inverse_mass is not None:
+        return jnp.ndim(inverse_mass) == 2
+    return post.dim <= DENSE_UP_TO and as_size(num_warmup, "num_warmup", 0) >= WARMUP_PER_PARAMETER * post.dim
+
+
 def inverse_mass_of(value: Any, post: Any, dense: bool) -> Array | None:
     """The first inverse mass matrix, of the shape that the adaptation keeps."""
     check_posterior(post)

@@ -9,7 +9,7 @@ from jaxtyping import Array, PyTree
 
 from ..training.checks import as_count
 from .adaptation import WindowAdaptation, window_schedule
-from .chain_options import check_positive_number, check_probability, inverse_mass_of
+from .chain_options import check_positive_number, check_probability, choose_dense, inverse_mass_of
 from .chains import run_chains
 from .draws import Draws
 from .kernel import AbstractKernel, Stage
@@ -53,7 +53,7 @@ class HMCKernel(AbstractKernel):
             "lp": chain.logdensity,
             "acceptance_rate": info.acceptance_rate,
             "diverging": info.is_divergent,
-            "energy": info.energy,
+            "energy": jnp.where(info.is_accepted, info.energy, _energy(state.chain, info.momentum, inverse_mass)),
             "n_steps": jnp.asarray(self.num_steps),
             "step_size": step_size,
             "failed": jnp.isneginf(info.proposal.logdensity),
@@ -75,6 +75,12 @@ class HMCKernel(AbstractKernel):
         return window_schedule(num_warmup)
 
 
+def _energy(chain: Any, momentum: Array, inverse_mass: Array) -> Array:
+    """The energy at the start of a path, which is that of the draw where its end was rejected."""
+    velocity = inverse_mass @ momentum if inverse_mass.ndim == 2 else inverse_mass * momentum
+    return 0.5 * jnp.dot(momentum, velocity) - chain.logdensity
+
+
 def hmc(
     posterior: Posterior,
     *,
@@ -83,7 +89,7 @@ def hmc(
     num_samples: int = 1000,
     num_chains: int = 4,
     key: Any,
-    dense_mass: bool = False,
+    dense_mass: bool | None = None,
     target_accept: float = 0.8,
     step_size: float = 0.1,
     inverse_mass: Any = None,
@@ -133,8 +139,9 @@ def hmc(
     """
     check_probability(target_accept, "target_accept")
     check_positive_number(step_size, "step_size")
-    start = inverse_mass_of(inverse_mass, posterior, dense_mass)
-    adaptation = WindowAdaptation(target_accept, dense_mass, jnp.asarray(step_size, float), start)
+    dense = choose_dense(dense_mass, posterior, num_warmup, inverse_mass)
+    start = inverse_mass_of(inverse_mass, posterior, dense)
+    adaptation = WindowAdaptation(target_accept, dense, jnp.asarray(step_size, float), start)
     kernel = HMCKernel(adaptation, as_count(num_steps, "num_steps"))
     return run_chains(
         posterior,

@@ -167,8 +167,8 @@ def make_likelihood(
     entries = {}
     if callable(shape.get("df")) and not (left is None and right is None):
         msg = (
-            "with censored data `df` must be a number, because its derivative in the tails is not known; got a function "
-            "of the parameters. Pass, for example, df=4.0."
+            "with censored data `df` must be a number, because its derivative in the tails is not known; got a "
+            "function of the parameters. Pass, for example, df=4.0."
         )
         raise ValueError(msg)
     for name, value in shape.items():

@@ -52,14 +52,21 @@ class MetropolisKernel(AbstractKernel):
 
         factor = jnp.exp(state.log_scale) * jnp.linalg.cholesky(state.covariance)
         move = lambda key, position: factor @ jax.random.normal(key, position.shape, position.dtype)
-        chain, info = build_additive_step()(key, state.chain, post.log_density, move)
+        proposed: list = []
+
+        def log_density(position):
+            # BlackJAX returns the state that was kept; whether the proposal failed is seen here only.
+            proposed.append(post.log_density(position))
+            return proposed[-1]
+
+        chain, info = build_additive_step()(key, state.chain, log_density, move)
         accepted = jnp.where(jnp.isfinite(info.acceptance_rate), info.acceptance_rate, 0)
         stats = {
             "lp": chain.logdensity,
             "acceptance_rate": accepted,
             "accepted": info.is_accepted,
             "n_steps": jnp.asarray(1),
-            "failed": jnp.isneginf(info.proposal.logdensity),
+            "failed": jnp.isneginf(proposed[-1]),
         }
         adapted = self._adapt(state, chain, accepted)
         kept = state._replace(chain=chain)

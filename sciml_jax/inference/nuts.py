@@ -9,7 +9,7 @@ from jaxtyping import Array, PyTree
 
 from ..training.checks import as_count
 from .adaptation import AdaptationState, WindowAdaptation, window_schedule
-from .chain_options import check_positive_number, check_probability, inverse_mass_of
+from .chain_options import check_positive_number, check_probability, choose_dense, inverse_mass_of
 from .chains import run_chains
 from .draws import Draws
 from .kernel import AbstractKernel, Stage
@@ -95,7 +95,7 @@ def nuts(
     num_samples: int = 1000,
     num_chains: int = 4,
     key: Any,
-    dense_mass: bool = False,
+    dense_mass: bool | None = None,
     target_accept: float = 0.8,
     max_tree_depth: int = 10,
     step_size: float = 0.1,
@@ -123,7 +123,8 @@ def nuts(
     key
         Integer seed or PRNG key. Chain i draws from `fold_in(key, i)`, whatever the number of chains.
     dense_mass
-        Whether to adapt a full mass matrix: for correlated posteriors of up to a few hundred parameters.
+        Whether to adapt a full mass matrix (for correlated posteriors of up to a few hundred parameters) or a diagonal
+        one. None: a full one for up to 32 unconstrained parameters, where the warmup is 20 times as long.
     target_accept
         Acceptance rate aimed at; closer to 1 means smaller steps and fewer divergences.
     max_tree_depth
@@ -169,8 +170,9 @@ def nuts(
     """
     check_probability(target_accept, "target_accept")
     check_positive_number(step_size, "step_size")
-    start = inverse_mass_of(inverse_mass, posterior, dense_mass)
-    adaptation = WindowAdaptation(target_accept, dense_mass, jnp.asarray(step_size, float), start)
+    dense = choose_dense(dense_mass, posterior, num_warmup, inverse_mass)
+    start = inverse_mass_of(inverse_mass, posterior, dense)
+    adaptation = WindowAdaptation(target_accept, dense, jnp.asarray(step_size, float), start)
     kernel = NUTSKernel(adaptation, as_count(max_tree_depth, "max_tree_depth"))
     return run_chains(
         posterior,
