@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
@@ -22,6 +23,7 @@ class HMCKernel(AbstractKernel):
 
     adaptation: WindowAdaptation
     num_steps: int = eqx.field(static=True)
+    jitter: float = eqx.field(static=True)
 
     @property
     def name(self) -> str:
@@ -46,6 +48,9 @@ class HMCKernel(AbstractKernel):
         import blackjax
 
         step_size = self.adaptation.current_step_size(state.adaptation, stage)
+        # Paths of one length can come back to where they began, forever: lengths vary.
+        shift = jax.random.uniform(jax.random.fold_in(key, 1), (), step_size.dtype, -1.0, 1.0)
+        step_size = step_size * (1 + self.jitter * shift)
         kernel = blackjax.hmc.build_kernel()
         inverse_mass = state.adaptation.inverse_mass
         chain, info = kernel(key, state.chain, post.log_density, step_size, inverse_mass, self.num_steps)
@@ -92,6 +97,7 @@ def hmc(
     dense_mass: bool | None = None,
     target_accept: float = 0.8,
     step_size: float = 0.1,
+    jitter: float = 0.2,
     inverse_mass: Any = None,
     init: PyTree = None,
     chains_per_group: int | None = None,
@@ -114,6 +120,9 @@ def hmc(
         As for `nuts`. With `num_warmup=0` nothing is adapted.
     step_size, inverse_mass
         Where adaptation starts, or what is used when `num_warmup` is 0.
+    jitter
+        The step size of every draw is multiplied by a number drawn from (1 - jitter, 1 + jitter): paths of one length
+        are periodic in some directions of a Gaussian, and then do not mix. 0 for none.
     init, chains_per_group, devices, progress, checkpoint
         As for `nuts`.
 
@@ -142,7 +151,10 @@ def hmc(
     dense = choose_dense(dense_mass, posterior, num_warmup, inverse_mass)
     start = inverse_mass_of(inverse_mass, posterior, dense)
     adaptation = WindowAdaptation(target_accept, dense, jnp.asarray(step_size, float), start)
-    kernel = HMCKernel(adaptation, as_count(num_steps, "num_steps"))
+    if not isinstance(jitter, (int, float)) or not 0 <= jitter < 1:
+        msg = f"`jitter` must be a number from 0 to below 1; got {jitter!r}. The default is 0.2."
+        raise ValueError(msg)
+    kernel = HMCKernel(adaptation, as_count(num_steps, "num_steps"), float(jitter))
     return run_chains(
         posterior,
         kernel,

@@ -17,7 +17,7 @@ from .priors import AbstractPrior, NamedPriors
 from .safe_gradient import safe_scalar
 
 FORWARD_UP_TO = 32
-"""Unconstrained parameters up to which `gradient="auto"` differentiates forwards; see benchmarks/inference.py."""
+"""Unconstrained parameters up to which `gradient="auto"` differentiates forwards."""
 
 
 class Posterior(eqx.Module):

@@ -153,6 +153,7 @@ BAD = {
     "samples": (lambda: inference.nuts(conjugate(), num_samples=0, key=0), ValueError, "num_samples"),
     "key": (lambda: inference.nuts(conjugate(), key=None), ValueError, "key"),
     "accept": (lambda: inference.nuts(conjugate(), key=0, target_accept=1.5), ValueError, "target_accept"),
+    "jitter": (lambda: inference.hmc(conjugate(), key=0, jitter=1.0), ValueError, "jitter"),
     "mass": (lambda: inference.hmc(conjugate(), key=0, inverse_mass=jnp.ones(2)), ValueError, "inverse_mass"),
     "init": (lambda: inference.nuts(conjugate(), key=0, init={"nu": 1.0}), ValueError, "init"),
     "start": (lambda: inference.metropolis(conjugate(), key=0, init={"mu": jnp.nan}), ValueError, "must start"),

@@ -9,6 +9,7 @@ pytest.importorskip("numpyro")
 GUIDE = pathlib.Path(__file__).parents[2] / "docs" / "guide" / "inference.md"
 
 
+@pytest.mark.full
 def test_the_lines_of_the_guide_run():
     """All blocks in one namespace; replicated data have the shape of the data."""
     lines = "\n".join(re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL))
