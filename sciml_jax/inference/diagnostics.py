@@ -7,7 +7,6 @@ import numpy as np
 from jaxtyping import Float, PyTree
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.special import ndtri
-from scipy.stats import rankdata
 
 Series = Float[np.ndarray, "chains draws"]
 
@@ -97,6 +96,8 @@ def _split(x: Series) -> Series:
 
 
 def _rank_normal(x: Series) -> Series:
+    from scipy.stats import rankdata  # imports scipy.integrate: not at `import sciml_jax`
+
     ranks = rankdata(x, method="average").reshape(x.shape)
     return ndtri((ranks - 0.375) / (x.size + 0.25))
 
