@@ -1,4 +1,4 @@
-"""The table of aims of the engine and of the stiff methods, with what the kept results reached. Measures nothing.
+"""The table of aims (engine, stiff methods, fits), with what the kept results reached. Measures nothing.
 
 Where several methods were run, "best" is the peer's best method against our best: the hardest reading of the aim.
 """
@@ -88,6 +88,19 @@ def stiff(ratio_of) -> Iterator[tuple]:
     yield "Brusselator, growth with the unknowns", "1.3 over the exponent", 1.0, ratio
 
 
+def fits(ratio_of) -> Iterator[tuple]:
+    for row in ("oscillators", "spiral"):
+        find = lambda what, row=row: ratio_of("spiral", row, what)
+        yield f"neural ODE, {row}, training", "Diffrax and Optax", 2.0, find("run against Diffrax and Optax")
+        yield f"neural ODE, {row}, compile time", "Diffrax and Optax", 3.0, find("compile against Diffrax and Optax")
+        yield f"neural ODE, {row}, training", "torchdiffeq", 20.0, find("run against torchdiffeq")
+    for row in ("lotka_volterra", "robertson"):
+        find = lambda what, row=row: ratio_of("estimation", row, what)
+        yield f"64 bounded fits, {row}", "SciPy", 10.0, find("SciPy's time by ours")
+        starts = find("starts that reach the best, ours by SciPy's")
+        yield f"64 bounded fits, {row}, starts that reach the best", "SciPy", 1.0, starts
+
+
 def notes(rows_of) -> None:
     """What the table of aims asks to be reported beside the ratios."""
     found = rows_of("roofline").get("roofline")
@@ -121,7 +134,7 @@ def main():
         return rows_of(name).get(row, {}).get("ratios", {}).get(what)
 
     lines, reached, measured = [("work", "against", "aim", "reached", "")], 0, 0
-    for part in (small_solves, gradients, ensembles, compiling, stiff):
+    for part in (small_solves, gradients, ensembles, compiling, stiff, fits):
         for work, peer, aim, ratio in part(ratio_of):
             verdict = "" if aim is None or ratio is None else "yes" if ratio >= aim else f"{ratio / aim:.0%} of the aim"
             measured += verdict != ""

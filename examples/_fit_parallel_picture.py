@@ -52,15 +52,16 @@ def descent(axes, report, curves):
     label = f"Levenberg-Marquardt, {found['iterations']} iterations"
     axes.axhline(found["shooting_loss"], color=VERMILION, label=label)
     axes.set(title="Sum of squares", xlabel="Step", xscale="log", yscale="log")
-    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 0.12))
+    axes.legend(frameon=False, loc="upper right")
 
 
 def batches(axes, b):
     """Seconds of a batch beside latency + n / rate."""
     sizes = np.asarray(b["sizes"], float)
-    model = b["latency"] + sizes / b["solves_per_second"]
+    smooth = np.geomspace(sizes[0], sizes[-1], 100)
+    model = b["latency"] + smooth / b["solves_per_second"]
     axes.plot(sizes, 1e6 * np.asarray(b["seconds"]), "o", color=BLUE, label="measured")
-    axes.plot(sizes, 1e6 * model, color=GREY, zorder=0, label="latency + n / rate")
+    axes.plot(smooth, 1e6 * model, color=GREY, zorder=0, label="latency + n / rate")
     axes.set(title="A batch under vmap", xlabel="Solves n", ylabel="Time (us)", xscale="log", yscale="log")
     axes.legend(frameon=False)
 
