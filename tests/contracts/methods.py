@@ -72,8 +72,8 @@ METHODS = (
 )
 
 
-# Not on old versions (SCIML_JAX_TEST_FEW): these differ from the other representatives in what they compute, not in what
-# they ask of JAX, and take five minutes.
+# Not on old versions (SCIML_JAX_TEST_FEW): these differ from the other representatives in what they compute, not in
+# what they ask of JAX, and take five minutes.
 LEFT_OUT = {"AutoSwitch", "VCABM4", "Strang", "RKC"}
 
 
