@@ -1,29 +1,19 @@
 """The picture of the parallel fit: data and fit, all starts, and the costs of batches, chunks and messages."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt  # noqa: E402  (after the choice of a backend that needs no display)
-import numpy as np  # noqa: E402
-from matplotlib.layout_engine import ConstrainedLayoutEngine  # noqa: E402
-
-BLUE, VERMILION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "0.6"  # told apart by colour-blind readers too
+import numpy as np
+from _picture import BLUE, GREEN, GREY, VERMILION, headed_figure, save
 
 
 def draw(path, report, curves):
     """Draw all panels."""
-    plt.rcParams.update({"font.size": 10, "axes.titlesize": 11, "axes.titlelocation": "left"})
-    figure = plt.figure(figsize=(13, 7.4), layout=ConstrainedLayoutEngine(rect=(0, 0, 1, 0.9)))
     b = report["batch"]
     share = b["seconds"][0] * b["solves_per_second"]
     title = "A fit from many starts, and what running in parallel costs"
-    figure.text(0.01, 0.98, title, fontsize=15, fontweight="bold", va="top")
     text = (
         f"Bounded Levenberg-Marquardt from {report['fit']['starts']} starts in one program. A solve in a large batch "
         f"costs 1/{share:.0f} of one alone: the fixed cost of a call is shared"
     )
-    figure.text(0.01, 0.935, text, va="top", color="0.25")
+    figure = headed_figure((13, 7.4), title, text)
     axes = figure.subplots(2, 3)
     states(axes[0, 0], curves)
     descent(axes[0, 1], report, curves)
@@ -32,8 +22,7 @@ def draw(path, report, curves):
     batches(axes[1, 0], b)
     chunks(axes[1, 1], report["chunks"])
     messages(axes[1, 2], report["messages"], curves)
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+    save(figure, path)
 
 
 def states(axes, curves):

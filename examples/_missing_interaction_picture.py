@@ -1,19 +1,10 @@
 """The picture of the missing interaction: the forecast, and the network's output beside its law."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt  # noqa: E402  (after the choice of a backend that needs no display)
-from matplotlib.layout_engine import ConstrainedLayoutEngine  # noqa: E402
-
-BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "0.55"  # told apart by colour-blind readers too
+from _picture import BLUE, GREY, VERMILION, headed_figure, save
 
 
 def draw(path, report, curves):
     """Draw both panels and save them."""
-    plt.rcParams.update({"font.size": 10, "axes.titlesize": 11, "axes.titlelocation": "left"})
-    figure = plt.figure(figsize=(12.5, 5.2), layout=ConstrainedLayoutEngine(rect=(0, 0, 1, 0.86)))
     terms = [
         f"{r['fitted']:+.3f} ± {r['standard_error']:.3f} (true {r['true']:+.1f})" for r in report["terms"] if r["true"]
     ]
@@ -23,13 +14,11 @@ def draw(path, report, curves):
         f"Fitted to the data: {', '.join(terms)}. {t['windows']} windows with gradient in one batch: "
         f"{1e3 * t['together']:.1f} ms, {t['one_by_one'] / t['together']:.0f} times faster than one by one"
     )
-    figure.text(0.01, 0.97, headline, fontsize=15, fontweight="bold", va="top")
-    figure.text(0.01, 0.895, subtitle, va="top", color="0.25")
+    figure = headed_figure((12.5, 5.2), headline, subtitle)
     left, right = figure.add_gridspec(1, 2, width_ratios=[2.1, 1])
     forecast(figure.add_subplot(left), curves)
     interaction(figure.add_subplot(right), report, curves)
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+    save(figure, path)
 
 
 def forecast(axes, curves):
@@ -45,7 +34,6 @@ def forecast(axes, curves):
     axes.set(xlabel="Time", ylabel="Population", xlim=(0, float(curves["times"][-1])), ylim=(0, top))
     axes.set(title="Forecast to three times the sampled time")
     axes.legend(frameon=False, loc="upper right", ncols=3, fontsize=9)
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def interaction(axes, report, curves):
@@ -59,4 +47,3 @@ def interaction(axes, report, curves):
     axes.axhline(0.0, color="0.8", lw=0.8, zorder=0)
     axes.set(xlabel="Prey times predators", ylabel="Missing rate of change", title="What the network learned")
     axes.legend(frameon=False, loc="lower left", fontsize=9)
-    axes.spines[["top", "right"]].set_visible(False)

@@ -1,20 +1,11 @@
 """The picture of the pharmacokinetics example: concentrations over five days, and the estimates beside the truth."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt  # noqa: E402  (after the choice of a backend that needs no display)
-import numpy as np  # noqa: E402
-from matplotlib.layout_engine import ConstrainedLayoutEngine  # noqa: E402
-
-BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "0.55"  # told apart by colour-blind readers too
+import numpy as np
+from _picture import BLUE, GREY, VERMILION, estimates, headed_figure, save
 
 
 def draw(path, report, curves):
     """Draw both panels and save them."""
-    plt.rcParams.update({"font.size": 10, "axes.titlesize": 11, "axes.titlelocation": "left"})
-    figure = plt.figure(figsize=(12.5, 5.2), layout=ConstrainedLayoutEngine(rect=(0, 0, 1, 0.86)))
     delay = report["estimates"]["delay (h)"]
     headline = f"The late tablet was {delay['estimate']:.1f} ± {delay['standard_error']:.1f} hours late"
     t = report["seconds_per_solve"]
@@ -23,13 +14,11 @@ def draw(path, report, curves):
         f"{t['dose_to_dose'] / t['one_solve']:.0f} times faster than a solve from dose to dose; "
         f"{t['subjects']} subjects under vmap: {1e3 * t['trial_vmap']:.1f} ms"
     )
-    figure.text(0.01, 0.97, headline, fontsize=15, fontweight="bold", va="top")
-    figure.text(0.01, 0.895, subtitle, va="top", color="0.25")
+    figure = headed_figure((12.5, 5.2), headline, subtitle)
     left, right = figure.add_gridspec(1, 2, width_ratios=[2.1, 1])
     concentrations(figure.add_subplot(left), curves)
-    estimates(figure.add_subplot(right), report["estimates"])
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+    estimates(figure.add_subplot(right), report["estimates"], "What the blood says")
+    save(figure, path)
 
 
 def concentrations(axes, curves):
@@ -43,16 +32,3 @@ def concentrations(axes, curves):
     axes.set(title="Concentration: a tablet every 12 hours, one forgotten, one late")
     axes.legend(frameon=False, loc="upper left", ncols=4, fontsize=9)
     axes.set_ylim(0, 1.15 * float(np.max(curves["measured"])))
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def estimates(axes, rows):
-    """Every estimate over its truth with two standard errors."""
-    places = np.arange(len(rows))[::-1]
-    for place, row in zip(places, rows.values(), strict=True):
-        ratio, width = row["estimate"] / row["true"], 2 * row["standard_error"] / row["true"]
-        axes.errorbar(ratio, place, xerr=width, fmt="o", color=BLUE, capsize=3)
-    axes.axvline(1.0, color="0.2", lw=1)
-    axes.set(yticks=places, yticklabels=list(rows), xlabel="Estimate over truth, two standard errors")
-    axes.set(title="What the blood says")
-    axes.spines[["top", "right"]].set_visible(False)

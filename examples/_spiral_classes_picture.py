@@ -1,43 +1,31 @@
 """The picture of the CDE example: series with gaps, how sure the model is, the losses."""
 
-import matplotlib
+import numpy as np
+from _picture import headed_figure, save
 
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt  # noqa: E402  (after the choice of a backend that needs no display)
-import numpy as np  # noqa: E402
-from matplotlib.layout_engine import ConstrainedLayoutEngine  # noqa: E402
-
-from sciml_jax import training  # noqa: E402
+from sciml_jax import training
 
 COLORS = {1.0: "#0072B2", 0.0: "#D55E00"}  # left, right; told apart by colour-blind readers too
 
 
 def draw(path, report, curves):
     """Draw all panels and save them."""
-    plt.rcParams.update({"font.size": 10, "axes.titlesize": 11, "axes.titlelocation": "left"})
-    figure = plt.figure(figsize=(12.5, 4.8), layout=ConstrainedLayoutEngine(rect=(0, 0, 1, 0.85)))
     p = report["paths"]
     headline = (
         f"Left or right? {report['accuracy']:.1%} of new spirals, {report['missing']:.0%} of their values missing"
     )
-    figure.text(0.01, 0.97, headline, fontsize=15, fontweight="bold", va="top")
-    figure.text(
-        0.01, 0.89,
+    subtitle = (
         f"NeuralCDE, {report['steps']} steps of Adam. Straight lines through noisy, irregular data: "
         f"{p['linear']['steps']:.0f} solver steps per series, smooth ones {p['hermite']['steps']:.0f}: a gradient is "
-        f"{p['hermite']['seconds'] / p['linear']['seconds']:.0f} times faster",
-        va="top", color="0.25",
-    )  # fmt: skip
+        f"{p['hermite']['seconds'] / p['linear']['seconds']:.0f} times faster"
+    )
+    figure = headed_figure((12.5, 4.8), headline, subtitle)
     axes = figure.subplots(1, 3)
     series(axes[0], curves["test"])
     certainty(axes[1], curves)
     training.loss_curve(curves["result"], axes[2])
     axes[2].set_title("Training")
-    for one in axes:
-        one.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+    save(figure, path)
 
 
 def series(axes, test):

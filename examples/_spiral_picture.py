@@ -1,31 +1,22 @@
 """The picture of the spiral example: trajectory, learned field, losses, and the frames of an animation."""
 
-import matplotlib
+import matplotlib.animation as animation
+import matplotlib.pyplot as plt
+import numpy as np
+from _picture import BLUE, GREY, VERMILION, headed_figure, save
 
-matplotlib.use("Agg")
-
-import matplotlib.animation as animation  # noqa: E402  (after the choice of a backend that needs no display)
-import matplotlib.pyplot as plt  # noqa: E402
-import numpy as np  # noqa: E402
-from matplotlib.layout_engine import ConstrainedLayoutEngine  # noqa: E402
-
-BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "0.6"  # told apart by colour-blind readers too
 SHOWN = 5
 
 
 def draw(path, report, curves):
     """Draw all panels, and the animation beside them."""
-    plt.rcParams.update({"font.size": 10, "axes.titlesize": 11, "axes.titlelocation": "left"})
-    figure = plt.figure(figsize=(12.5, 7.6), layout=ConstrainedLayoutEngine(rect=(0, 0, 1, 0.9)))
     g = report["gradient_seconds"]
-    figure.text(0.01, 0.98, "A network learns a spiral from one trajectory", fontsize=15, fontweight="bold", va="top")
-    figure.text(
-        0.01, 0.935,
+    subtitle = (
         f"NeuralODE, Tsit5, {report['steps']} steps of Adam. A batch in one solve: {g['apart'] / g['together']:.1f} "
         f"times faster than apart; replayed steps: {g['adjoint_equation'] / g['replay']:.1f} times faster "
-        "than the adjoint equation",
-        va="top", color="0.25",
-    )  # fmt: skip
+        "than the adjoint equation"
+    )
+    figure = headed_figure((12.5, 7.6), "A network learns a spiral from one trajectory", subtitle)
     grid = figure.add_gridspec(2, 1, height_ratios=[1.6, 1])
     above, below = grid[0].subgridspec(1, 3), grid[1].subgridspec(1, SHOWN)
     times(figure.add_subplot(above[0]), curves)
@@ -34,8 +25,7 @@ def draw(path, report, curves):
     frames = curves["frames"]
     for i, place in enumerate(np.linspace(0, len(frames) - 1, SHOWN).astype(int)):
         frame(figure.add_subplot(below[i]), curves, frames[place])
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+    save(figure, path)
     animate(path.with_suffix(".gif"), curves)
 
 
@@ -49,7 +39,6 @@ def times(axes, curves):
     axes.set(title="States; the data end at the dotted line", xlabel="Time")
     axes.legend(frameon=False, fontsize=9, loc="lower right", ncols=3)
     axes.set_ylim(-2.9, 2.3)
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def field(axes, curves):
@@ -72,7 +61,6 @@ def losses(axes, curves):
         before = steps[-1] + 1
     axes.set(title="Loss: mean squared distance", xlabel="Step")
     axes.legend(frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def frame(axes, curves, shown):

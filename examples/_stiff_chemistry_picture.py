@@ -1,14 +1,8 @@
 """The picture of the stiff chemistry example: ozone, what it depends on, the Brusselator in space and time."""
 
-import matplotlib
+import numpy as np
+from _picture import BLUE, GREEN, VERMILION, headed_figure, save
 
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt  # noqa: E402  (after the choice of a backend that needs no display)
-import numpy as np  # noqa: E402
-from matplotlib.layout_engine import ConstrainedLayoutEngine  # noqa: E402
-
-BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"  # told apart by colour-blind readers too
 SPECIES = ((0, "NO2", VERMILION), (1, "NO", GREEN), (3, "O3", BLUE))
 SHOWN = 12  # reactions with a bar
 EARLY, LATE = (0.0, 0.002, 0.01), (1.2, 5.2, 11.5)  # times of the pictures
@@ -17,17 +11,13 @@ EARLY, LATE = (0.0, 0.002, 0.01), (1.2, 5.2, 11.5)  # times of the pictures
 def draw(path, report, curves):
     """Draw the panels and save them."""
     reactions, pollution, brusselator = curves["reactions"], curves["pollution"], curves["brusselator"]
-    plt.rcParams.update({"font.size": 10, "axes.titlesize": 11, "axes.titlelocation": "left"})
-    figure = plt.figure(figsize=(12.5, 8.6), layout=ConstrainedLayoutEngine(rect=(0, 0, 1, 0.92), hspace=0.06))
-    figure.text(0.01, 0.985, headline(report), fontsize=15, fontweight="bold", va="top")
-    figure.text(0.01, 0.945, subtitle(report), va="top", color="0.25")
+    figure = headed_figure((12.5, 8.6), headline(report), subtitle(report), hspace=0.06)
     upper, lower = (row.subgridspec(1, 2, width_ratios=[1, 1.5]) for row in figure.add_gridspec(2, 1))
     concentrations(figure.add_subplot(upper[0]), pollution)
     bars(figure.add_subplot(upper[1]), reactions, np.asarray(pollution["slopes"]))
     means(figure.add_subplot(lower[0]), brusselator)
     pictures(figure, lower[1], brusselator)
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+    save(figure, path)
 
 
 def name_of(reaction):
@@ -71,7 +61,6 @@ def concentrations(axes, pollution):
         axes.text(61, values[-1], name_of(name), color=colour, va="center")
     axes.set(xlabel="Minutes", ylabel="Parts per million", xlim=(0, 60), ylim=(0, None))
     axes.set(title="Air pollution: nitrogen oxides and ozone")
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def bars(axes, reactions, slopes):
@@ -83,7 +72,7 @@ def bars(axes, reactions, slopes):
     axes.set_yticks(range(len(order)), [f"{name_of(reactions[i])}  {i + 1}" for i in order])
     axes.set(title="d log(ozone after an hour) / d log(rate)")
     axes.tick_params(axis="y", length=0)
-    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["left"].set_visible(False)
 
 
 def means(axes, brusselator):
@@ -97,7 +86,6 @@ def means(axes, brusselator):
     axes.text(1.25, axes.get_ylim()[1], "forcing near (0.3, 0.6) begins", color="0.35", va="top", fontsize=9)
     axes.set(xlabel="Time", ylabel="Mean over the grid", xlim=(0, 11.5))
     axes.set(title="Brusselator: uniform after a moment, then a reaction")
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def pictures(figure, place, brusselator):
