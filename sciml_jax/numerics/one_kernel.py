@@ -59,8 +59,11 @@ def one_kernel(function: Callable) -> Callable:
 def undifferentiated_kernel(function: Callable) -> Callable:
     """The same for a function inside a derivative rule of its own, which must not be differentiated itself."""
 
+    # Traced once, to be looked at and to be called.
+    traced = _jitted(function)
+
     def call(*args: Any) -> Any:
-        return _tagged(function, args) if can_be_one_kernel(function, *args) else function(*args)
+        return _tagged(traced, args) if can_be_one_kernel(traced, *args) else function(*args)
 
     return call
 
@@ -86,7 +89,7 @@ def can_be_one_kernel(function: Callable, *args: Any) -> bool:
     Where `jit` may divide an array among several devices it puts collectives into the function, which cannot be in a
     kernel; inside `shard_map` everything is local.
     """
-    return _is_on_cpu(args) and fits_one_kernel(jax.make_jaxpr(jax.jit(function))(*args))
+    return _is_on_cpu(args) and fits_one_kernel(jax.make_jaxpr(_jitted(function))(*args))
 
 
 def fits_one_kernel(closed: Any) -> bool:
@@ -105,11 +108,15 @@ def lanes_in_one_kernel(make: Callable[[int], tuple[Callable, tuple]], most: int
         function, args = make(lanes)
         if not _is_on_cpu(args):
             return 0
-        reduced = _largest_reduction(jax.make_jaxpr(jax.jit(function))(*args))
+        reduced = _largest_reduction(jax.make_jaxpr(_jitted(function))(*args))
         if reduced is None or reduced <= MOST_REDUCED:
             return 0 if reduced is None else lanes
         lanes = lanes * MOST_REDUCED // reduced
     return 0
+
+
+def _jitted(function: Callable) -> Callable:
+    return function if hasattr(function, "lower") else jax.jit(function)
 
 
 def _is_on_cpu(args: Any) -> bool:

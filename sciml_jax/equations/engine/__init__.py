@@ -15,6 +15,8 @@ Data flows downwards:
   what they do; `event_row`: derivatives. `noise`, `noise_form`, `noise_term`: diffusion and Brownian motion. Delays are
   in `equations/delays`, called where a plan has them.
 - `record`: the loop with a record of accepted steps, for one lane and for a batch.
-- `replay`, `replay_row`: derivatives along the record; `unrolled`: the same as one scan, for higher orders.
-- `differentiable`: ties them into one function with a derivative rule.
+- `replay`, `replay_row`, `replay_lanes`: derivatives along the record, of one lane and of a batch; `wanted`: by which
+  operands; `unrolled`: the same as one scan, for higher orders.
+- `differentiable`: one function with a derivative rule; `linear_part`: its linear map, as a system with a known
+  solution; `active`: by what one differentiates; `lane_blocks`: batches in blocks.
 """

@@ -17,6 +17,7 @@ from ...numerics.one_kernel import computed_once
 from .operands import Operands, Settings
 from .record import Record
 from .replay_row import Outputs, Pulled, Pushed, pull_row, push_row
+from .wanted import add, nothing_yet, zeros_for_others
 
 
 def push_forward(plan: Any, operands: Operands, settings: Settings, record: Record, tangents: Operands) -> Outputs:
@@ -26,11 +27,18 @@ def push_forward(plan: Any, operands: Operands, settings: Settings, record: Reco
     return pushed_to_end(over_rows(step, init, record.rows, record.num_rows, False, (operands, settings, tangents)))
 
 
-def pull_back(plan: Any, operands: Operands, settings: Settings, record: Record, cotangents: Outputs) -> Operands:
-    """Cotangents of the operands from cotangents of the outputs."""
+def pull_back(
+    plan: Any,
+    operands: Operands,
+    settings: Settings,
+    record: Record,
+    cotangents: Outputs,
+    wanted: Operands | None = None,
+) -> Operands:
+    """Cotangents of the operands from cotangents of the outputs; zeros for those that are not `wanted`."""
     step = lambda row, carry: pull_row(plan, True, operands, settings, cotangents, row, carry)
     counts = record.num_accepted, record.num_saved, record.num_events
-    init = pulled_at_end(plan, operands, settings, cotangents, *counts, record)
+    init = pulled_at_end(plan, operands, settings, cotangents, *counts, record, wanted)
     final = over_rows(step, init, record.rows, record.num_rows, True, (operands, settings, cotangents))
     return pulled_to_start(plan, operands, settings, final)
 
@@ -68,13 +76,14 @@ def pulled_at_end(
     num_saved: Any,
     num_events: Any = None,
     record: Record | None = None,
+    wanted: Operands | None = None,
 ) -> Pulled:
-    """Cotangents after the last step; with delays the record is needed."""
+    """Cotangents after the last step; with delays the record is needed. `wanted`: see `nothing_yet`."""
     ct_memory = None
     if plan.has_memory:
         begin = lambda: plan.method.begin(plan.bind(operands.theta, settings), operands.t0, operands.y0)
         ct_memory = jax.tree_util.tree_map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(begin))
-    zeros = jax.tree_util.tree_map(jnp.zeros_like, operands)
+    zeros = nothing_yet(operands, wanted)
     ct_t, counts = None, None
     if plan.has_events:
         ct_t, counts = cotangents.events.t, num_events.astype(jnp.int32)
@@ -88,7 +97,7 @@ def pulled_at_end(
 
 def pulled_to_start(plan: Any, operands: Operands, settings: Settings, carry: Pulled) -> Operands:
     """Cotangents of the operands before the first step."""
-    total = carry.total._replace(y0=jax.tree_util.tree_map(jnp.add, carry.total.y0, carry.ct_y))
+    total = zeros_for_others(carry.total._replace(y0=carry.ct_y), operands)
     if plan.has_events:
         total = total._replace(t0=total.t0 + carry.ct_t)
     if plan.delays is not None:
@@ -98,7 +107,6 @@ def pulled_to_start(plan: Any, operands: Operands, settings: Settings, carry: Pu
     begin = lambda t0, y0, theta: plan.method.begin(plan.bind(theta, settings), t0, y0)
     _, pull = jax.vjp(begin, operands.t0, operands.y0, operands.theta)
     ct_t0, ct_y0, ct_theta = pull(carry.ct_memory)
-    add = lambda a, b: jax.tree_util.tree_map(jnp.add, a, b)
     return total._replace(t0=total.t0 + ct_t0, y0=add(total.y0, ct_y0), theta=add(total.theta, ct_theta))
 
 

@@ -64,18 +64,24 @@ class _Pulling(NamedTuple):
 
 
 def pull_lanes(
-    plan: Any, over: Lanes, operands: Operands, settings: Settings, counts: tuple, cotangents: Outputs, axes: Any
+    plan: Any,
+    over: Lanes,
+    operands: Operands,
+    settings: Settings,
+    counts: tuple,
+    cotangents: Outputs,
+    axes: Any,
+    wanted: Operands | None = None,
 ) -> Operands:
     """Cotangents of the operands of every lane; `counts` are its accepted steps and saved times.
 
-    `axes` are those of the counts and of the cotangents.
+    `axes` are those of the counts and of the cotangents; `wanted`: see `nothing_yet`.
     """
     state, rows, length = _begin(plan, over, operands, settings)
     number = -(-plan.max_steps // length)
     starts = jax.tree_util.tree_map(lambda leaf: jnp.zeros((number, *leaf.shape), leaf.dtype), state)
-    init = jax.vmap(lambda o, s, n, ct: pulled_at_end(plan, o, s, ct, *n), (*over.axes, *axes), axis_size=over.size)(
-        operands, settings, counts, cotangents
-    )
+    at_end = lambda o, s, n, ct: pulled_at_end(plan, o, s, ct, *n, wanted=wanted)
+    init = jax.vmap(at_end, (*over.axes, *axes), axis_size=over.size)(operands, settings, counts, cotangents)
     advance = jax.vmap(
         lambda o, s, ct, row, carry: pull_row(plan, False, o, s, ct, row, carry),
         (*over.axes, axes[1], 0, 0), axis_size=over.size,

@@ -9,6 +9,7 @@ from ...numerics.loops import vary_like, while_loop
 from .event_row import Passed, pull_events, pulled_step, push_events, pushed_step
 from .operands import Operands, Settings, is_stop
 from .saving import sample, write, write_masked
+from .wanted import add
 
 
 class EventOutputs(NamedTuple):
@@ -64,7 +65,7 @@ class Pulled(NamedTuple):
     cursor: Any
     """Save times still to come."""
     total: Operands
-    """Cotangents of the operands so far."""
+    """Cotangents of the operands so far; None for those that are not wanted, none for the initial state."""
     ct_t: Any = None
     """Cotangent of the current time, in a solve with events."""
     counts: Any = None
@@ -142,6 +143,8 @@ def pull_row(
     y1, dense = passed.y, passed.dense
     cursor, ct_y, ct_theta, ct_times = carry.cursor, carry.ct_y, total.theta, total.save_ts
     ct_ends = vary_like((jnp.zeros_like(ta), jnp.zeros_like(ta)), ct_y, ta)
+    # Where the ends of steps are held fixed there is nothing to sum up at the save times.
+    move = plan.has_events or plan.delays is not None or any(x is not None for x in (total.t0, total.t1, total.tstops))
     ct_dense = vary_like(jax.tree_util.tree_map(jnp.zeros_like, dense), ct_y, dense)
     if plan.dense:
         ct_dense = jax.tree_util.tree_map(lambda buffer: jnp.where(active, buffer[accepted], 0), cotangents.pieces)
@@ -149,7 +152,7 @@ def pull_row(
         keep, index = _step_row(plan, accepted, active)
         _, pull_value = jax.vjp(lambda *args: observed(plan, settings, *args), theta, safe_tb, y1)
         more, ct_tb, ct_y1 = pull_value(tuple(jnp.where(keep, buffer[index], 0) for buffer in cotangents.stepped))
-        ct_theta, ct_y, ct_ends = _add(ct_theta, more), _add(ct_y, ct_y1), (ct_ends[0], ct_ends[1] + ct_tb)
+        ct_theta, ct_y, ct_ends = add(ct_theta, more), add(ct_y, ct_y1), (ct_ends[0], ct_ends[1] + ct_tb)
 
     def unsave(looped):
         cursor, ct_theta, ct_times, ct_ends, ct_y, ct_dense = looped
@@ -160,9 +163,11 @@ def pull_row(
         _, pull_value = jax.vjp(value, moving, operands.save_ts[cursor], ta, safe_tb, y1, dense)
         more, ct_time, *ends, ct_y1, ct_piece = pull_value(tuple(buffer[cursor] for buffer in cotangents.saved))
         # Every save time is passed once.
-        ct_times = write(ct_times, ct_time, cursor) if all_accepted else write_masked(ct_times, ct_time, cursor)
-        ct_theta = _add(ct_theta, more) if moving else ct_theta
-        ct_ends, ct_y, ct_dense = _add(ct_ends, tuple(ends)), _add(ct_y, ct_y1), _add(ct_dense, ct_piece)
+        put = write if all_accepted else write_masked
+        ct_times = None if ct_times is None else put(ct_times, ct_time, cursor)
+        ct_theta = add(ct_theta, more) if moving else ct_theta
+        ct_ends = add(ct_ends, tuple(ends)) if move else ct_ends
+        ct_y, ct_dense = add(ct_y, ct_y1), add(ct_dense, ct_piece)
         return cursor, ct_theta, ct_times, ct_ends, ct_y, ct_dense
 
     if plan.num_save:
@@ -183,7 +188,7 @@ def pull_row(
     if plan.has_events:
         # The step begins where the one before ends, wherever that moves.
         ct_t, ct_ta = jnp.where(active, ct_ta, ct_t), jnp.zeros_like(ct_ta)
-    moved = total._replace(theta=_add(ct_theta, more), save_ts=ct_times)
+    moved = total._replace(theta=add(ct_theta, more), save_ts=ct_times)
     moved = _credit_ends(operands, ta, tb, ct_ta, ct_tb, moved)
     ct_y, ct_memory = _choose(active, (ct_y0, ct_memory), (carry.ct_y, carry.ct_memory))
     return Pulled(ct_y, ct_memory, accepted, cursor, _choose(active, moved, total), ct_t, counts, delays)
@@ -208,9 +213,10 @@ def _moving_ends(operands, ta, tb, tangents):
 def _credit_ends(operands, ta, tb, ct_ta, ct_tb, total):
     """The transpose of `_moving_ends`, added to the cotangents of the operands."""
     total = total._replace(
-        t0=total.t0 + jnp.where(ta == operands.t0, ct_ta, 0.0), t1=total.t1 + jnp.where(tb == operands.t1, ct_tb, 0.0)
+        t0=add(total.t0, jnp.where(ta == operands.t0, ct_ta, 0.0)),
+        t1=add(total.t1, jnp.where(tb == operands.t1, ct_tb, 0.0)),
     )
-    if operands.tstops is None:
+    if total.tstops is None:
         return total
     share = jnp.where(is_stop(operands, ta), ct_ta, 0.0) + jnp.where(is_stop(operands, tb), ct_tb, 0.0)
     return total._replace(tstops=total.tstops + share)
@@ -241,7 +247,3 @@ def _was_saved(operands, cursor, ta):
 
 def _choose(active, new, old):
     return jax.tree_util.tree_map(lambda a, b: jnp.where(active, a, b), new, old)
-
-
-def _add(a, b):
-    return jax.tree_util.tree_map(jnp.add, a, b)
