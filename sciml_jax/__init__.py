@@ -8,11 +8,13 @@ The front door is `solve(problem, method)`.
 from importlib.metadata import PackageNotFoundError as _NotFound
 from importlib.metadata import version as _version
 
+from . import bsde as bsde
 from . import estimation as estimation
 from . import inference as inference
 from . import networks as networks
 from . import neural as neural
 from . import parallel as parallel
+from . import pinn as pinn
 from . import training as training
 from . import zoo as zoo
 from .core import AbstractMethod as AbstractMethod

@@ -1,0 +1,74 @@
+"""Checks of what a parabolic problem is made of."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ..core.tree import describe, is_concrete
+
+
+def check_start(x0: Any) -> Float[Array, " d"]:
+    """One point with at least one coordinate, as floats."""
+    x0 = jnp.asarray(x0)
+    if not jnp.issubdtype(x0.dtype, jnp.floating):
+        if not jnp.issubdtype(x0.dtype, jnp.integer):
+            msg = f"`x0` must be real; got dtype {x0.dtype}. Pass an array of floats."
+            raise TypeError(msg)
+        x0 = x0.astype(float)
+    if x0.ndim != 1 or x0.size == 0:
+        msg = f"`x0` must be one point, shape (d,); got shape {x0.shape}. For many points map with `jax.vmap`."
+        raise ValueError(msg)
+    if is_concrete(x0) and not np.all(np.isfinite(np.asarray(x0))):
+        msg = f"`x0` must be finite; got {x0}. Check how it was computed."
+        raise ValueError(msg)
+    return x0
+
+
+def check_coefficients(problem: Any) -> bool:
+    """Refuse drifts, diffusions and transitions of a wrong shape; whether the diffusion is square."""
+    d, t, x = problem.dim, problem.t0, problem.x0
+    shape = jax.eval_shape(lambda t, x: problem.mu(t, x), t, x).shape
+    if shape not in ((), (d,)):
+        msg = f"`drift` must give a number or shape ({d},), like `x0`; got shape {shape}. One per coordinate."
+        raise ValueError(msg)
+    shape = problem.sigma_shape
+    if shape not in ((), (d,)) and not (len(shape) == 2 and shape[0] == d and shape[1] > 0):
+        msg = (
+            f"`diffusion` must give a number, a diagonal ({d},) or a matrix ({d}, m) for `x0` of shape ({d},); got "
+            f"shape {shape}. One row per coordinate, one column per Brownian motion."
+        )
+        raise ValueError(msg)
+    dw = jax.ShapeDtypeStruct((problem.num_noises,), x.dtype)
+    found = jax.eval_shape(lambda t, x, dw: problem.step(t, x, t, dw), t, x, dw).shape
+    if found != (d,):
+        msg = f"`transition` must return a point of shape ({d},); got shape {found}. Return the next `x`."
+        raise ValueError(msg)
+    return len(shape) < 2 or shape[0] == shape[1]
+
+
+def check_terminal(problem: Any) -> None:
+    """Refuse a terminal condition that is not a number, or not finite at `x0`."""
+    found = jax.eval_shape(lambda x: problem.g(x), problem.x0)
+    if found.shape != ():
+        msg = f"`terminal` must return one number, shape (); got {describe(found)}. Sum over what is left, or index it."
+        raise ValueError(msg)
+    value = problem.g(problem.x0)
+    if is_concrete(value) and not np.isfinite(np.asarray(value)):
+        msg = f"`terminal` must be finite; got {float(value)} at `x0`. Check for log or root of a negative number."
+        raise ValueError(msg)
+
+
+def check_driver(problem: Any) -> None:
+    """Refuse a driver that is not a number."""
+    t, x = problem.t0, problem.x0
+    z = jax.ShapeDtypeStruct((problem.num_noises,), x.dtype)
+    found = jax.eval_shape(lambda t, x, z: problem.f(t, x, t, z), t, x, z)
+    if found.shape != ():
+        msg = (
+            f"`driver` must return one number, shape (); got {describe(found)}. It is called with one point `x`, one "
+            "number `u` and one vector `z`."
+        )
+        raise ValueError(msg)
