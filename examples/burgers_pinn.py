@@ -66,9 +66,9 @@ def analyse(full, done):
     t, x = np.linspace(0.0, 1.0, 101)[1:], np.linspace(-1.0, 1.0, 201)
     points = np.stack(np.meshgrid(t, x, indexing="ij"), axis=-1)
     exact = truth(points.reshape(-1, 2)).reshape(points.shape[:2])
-    sol, seconds = solve(problem, num_steps=300 if full else 120)
+    sol, seconds = solve(problem, num_steps=300 if full else 80)
     done("Levenberg-Marquardt")
-    plain, plain_seconds = solve(problem, num_steps=20_000 if full else 1_000, block=500, optimizer=optax.adam(3e-3))
+    plain, plain_seconds = solve(problem, num_steps=20_000 if full else 500, block=250, optimizer=optax.adam(3e-3))
     done("Adam")
     found = np.asarray(sol(jnp.asarray(points)))
     report = {
