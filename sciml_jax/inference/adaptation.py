@@ -11,7 +11,8 @@ from jaxtyping import Array, Float
 from .kernel import Stage
 
 _FIRST_WINDOW = 10
-_GAMMA, _DELAY, _KAPPA = 0.05, 10.0, 0.75
+_GAMMA, _DELAY, _KAPPA = 0.15, 10.0, 0.75
+"""Of dual averaging. Three times the usual gamma: a step size that swings far meets regions where solves are long."""
 
 
 class StepState(NamedTuple):
@@ -49,7 +50,8 @@ class WindowAdaptation(eqx.Module):
 
     After every window, twice as long as the one before, $M^{-1}_{ii} = \sqrt{\mathrm{var}(u_i) / \mathrm{var}(g_i)}$,
     with $g$ the gradient of the log density: exact for independent Gaussians however few the draws, so that a bad start
-    is soon forgotten. A full matrix is the covariance of the window, shrunk towards that diagonal.
+    is soon forgotten. A full matrix is the covariance of the window, shrunk towards that diagonal or, where there was a
+    full matrix before, towards its correlations.
 
     References
     ----------
@@ -59,16 +61,22 @@ class WindowAdaptation(eqx.Module):
 
     target_accept: float = eqx.field(static=True)
     dense: bool = eqx.field(static=True)
+    curvature: bool = eqx.field(static=True)
+    """Whether the first mass matrix is found from the curvature at the start, outside of this class."""
     step_size: Float[Array, ""]
     """Where dual averaging starts."""
     inverse_mass: Array | None
 
-    def init(self, dim: int, dtype: Any) -> AdaptationState:
-        """At the start of a chain."""
-        ones = jnp.eye(dim, dtype=dtype) if self.dense else jnp.ones(dim, dtype)
-        inverse = ones if self.inverse_mass is None else jnp.asarray(self.inverse_mass, dtype)
+    def init(self, dim: int, dtype: Any, found: Array | None = None) -> AdaptationState:
+        """At the start of a chain; `found` is a full inverse mass matrix to start with."""
+        if found is not None:
+            inverse = found if self.dense else 1 / jnp.diagonal(jnp.linalg.inv(found))
+        else:
+            ones = jnp.eye(dim, dtype=dtype) if self.dense else jnp.ones(dim, dtype)
+            inverse = ones if self.inverse_mass is None else jnp.asarray(self.inverse_mass, dtype)
         log_step = jnp.log(jnp.asarray(self.step_size, dtype))
-        return AdaptationState(_restart(log_step, np.log(10.0)), _no_moments(dim, self.dense, dtype), inverse)
+        ahead = np.log(10.0) if found is None else np.log(3.0)
+        return AdaptationState(_restart(log_step, ahead), _no_moments(dim, self.dense, dtype), inverse)
 
     def current_step_size(self, state: AdaptationState, stage: Stage) -> Float[Array, ""]:
         """During the warmup the one that is being tried, then the averaged one."""
@@ -82,7 +90,7 @@ class WindowAdaptation(eqx.Module):
         moments = _choose(stage.slow, _gathered(state.moments, position, gradient), state.moments)
         # Mass matrices of later windows differ little from those before: the step size is searched nearby.
         return AdaptationState(
-            _choose(stage.window_end, _restart(step.log_average, np.log(2.0)), step),
+            _choose(stage.window_end, _restart(step.log_average, 0.0), step),
             _choose(stage.window_end, _no_moments(position.size, self.dense, position.dtype), moments),
             jnp.where(stage.window_end, _estimate(moments, state.inverse_mass), state.inverse_mass),
         )
@@ -154,7 +162,14 @@ def _estimate(moments: Moments, before: Array) -> Array:
     dim = diagonal.size
     covariance = moments.spread / jnp.maximum(moments.count - 1, 1)
     weight = moments.count / (moments.count + 5.0 + dim)
-    return weight * covariance + (1 - weight) * jnp.diag(diagonal)
+    # Correlations that were known before say more than few draws; their scales follow the window.
+    root = jnp.sqrt(jnp.diagonal(before))
+    correlation = before / jnp.outer(root, root)
+    correlated = jnp.any(jnp.abs(correlation - jnp.eye(dim)) > 1e-3)
+    moved = (variance > 0) & jnp.isfinite(variance)
+    variances = jnp.where(moved, jnp.diagonal(covariance), jnp.diagonal(before))
+    target = jnp.where(correlated, correlation * jnp.sqrt(jnp.outer(variances, variances)), jnp.diag(diagonal))
+    return weight * covariance + (1 - weight) * target
 
 
 def _choose(condition: Array, new: Any, old: Any) -> Any:

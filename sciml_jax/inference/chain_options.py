@@ -30,7 +30,10 @@ def check_probability(value: Any, name: str) -> None:
 
 def check_positive_number(value: Any, name: str) -> None:
     """Refuse what is not positive where it is concrete."""
-    if is_concrete(value) and not (np.ndim(value) == 0 and np.isfinite(value) and value > 0):
+    if not is_concrete(value):
+        return
+    number = np.asarray(value)  # of NumPy, because inside jit even a concrete array's comparison is traced
+    if number.ndim != 0 or number.dtype.kind not in "fiu" or not np.isfinite(number) or number <= 0:
         msg = f"`{name}` must be a positive number; got {value!r}. The default is a good start."
         raise ValueError(msg)
 

@@ -15,8 +15,9 @@ from ..core.tree import is_concrete
 from ..equations.keys import as_key
 from ..parallel import processes
 from .chain_options import as_size, check_posterior, given_starts
-from .chain_program import Programs, advance, begin, draw_starts
+from .chain_program import Programs, advance
 from .chain_progress import chain_progress
+from .chain_starts import begin, draw_starts
 from .chain_store import GroupStore, identity
 from .draws import Draws
 from .kernel import AbstractKernel, Stage

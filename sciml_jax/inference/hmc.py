@@ -9,19 +9,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
 from ..training.checks import as_count
-from .adaptation import WindowAdaptation, window_schedule
-from .chain_options import check_positive_number, check_probability, choose_dense, inverse_mass_of
 from .chains import run_chains
 from .draws import Draws
-from .kernel import AbstractKernel, Stage
-from .nuts import HamiltonianState
+from .hamiltonian_kernel import AbstractHamiltonianKernel, window_adaptation
 from .posterior import Posterior
 
 
-class HMCKernel(AbstractKernel):
+class HMCKernel(AbstractHamiltonianKernel):
     """BlackJAX's HMC with window adaptation."""
 
-    adaptation: WindowAdaptation
     num_steps: int = eqx.field(static=True)
     jitter: float = eqx.field(static=True)
 
@@ -30,54 +26,23 @@ class HMCKernel(AbstractKernel):
         """How results call the method."""
         return "hmc"
 
-    @property
-    def climbs(self) -> bool:
-        """The state holds a gradient."""
-        return True
-
-    def init(self, post: Posterior, position: Array) -> HamiltonianState:
-        """The state of a chain at its start."""
+    def follow(self, post: Posterior, key: Any, chain: Any, step_size: Array, inverse_mass: Array) -> tuple:
+        """A path of `num_steps` steps."""
         import blackjax
 
-        return HamiltonianState(
-            blackjax.hmc.init(position, post.log_density), self.adaptation.init(post.dim, position.dtype)
-        )
-
-    def step(self, post: Posterior, key: Any, state: HamiltonianState, stage: Stage) -> tuple:
-        """A transition."""
-        import blackjax
-
-        step_size = self.adaptation.current_step_size(state.adaptation, stage)
         # Paths of one length can come back to where they began, forever: lengths vary.
         shift = jax.random.uniform(jax.random.fold_in(key, 1), (), step_size.dtype, -1.0, 1.0)
         step_size = step_size * (1 + self.jitter * shift)
         kernel = blackjax.hmc.build_kernel()
-        inverse_mass = state.adaptation.inverse_mass
-        chain, info = kernel(key, state.chain, post.log_density, step_size, inverse_mass, self.num_steps)
-        stats = {
-            "lp": chain.logdensity,
+        new, info = kernel(key, chain, post.log_density, step_size, inverse_mass, self.num_steps)
+        return new, {
             "acceptance_rate": info.acceptance_rate,
             "diverging": info.is_divergent,
-            "energy": jnp.where(info.is_accepted, info.energy, _energy(state.chain, info.momentum, inverse_mass)),
+            "energy": jnp.where(info.is_accepted, info.energy, _energy(chain, info.momentum, inverse_mass)),
             "n_steps": jnp.asarray(self.num_steps),
             "step_size": step_size,
             "failed": jnp.isneginf(info.proposal.logdensity),
         }
-        adapted = self.adaptation.update(
-            state.adaptation, stage, chain.position, chain.logdensity_grad, info.acceptance_rate
-        )
-        return HamiltonianState(chain, adapted), chain.position, stats
-
-    def tuned(self, state: HamiltonianState) -> dict[str, Array]:
-        """What the warmup has found."""
-        return {
-            "step_size": jnp.exp(state.adaptation.step.log_average),
-            "inverse_mass": state.adaptation.inverse_mass,
-        }
-
-    def schedule(self, num_warmup: int) -> tuple:
-        """Windows that double."""
-        return window_schedule(num_warmup)
 
 
 def _energy(chain: Any, momentum: Array, inverse_mass: Array) -> Array:
@@ -117,7 +82,7 @@ def hmc(
     num_steps
         Leapfrog steps, hence gradients, of every draw.
     num_warmup, num_samples, num_chains, key, dense_mass, target_accept
-        As for `nuts`. With `num_warmup=0` nothing is adapted.
+        As for `nuts`, but for the acceptance rate. With `num_warmup=0` nothing is adapted.
     step_size, inverse_mass
         Where adaptation starts, or what is used when `num_warmup` is 0.
     jitter
@@ -146,11 +111,7 @@ def hmc(
     ----------
     Neal, MCMC using Hamiltonian dynamics, in Handbook of Markov Chain Monte Carlo (2011).
     """
-    check_probability(target_accept, "target_accept")
-    check_positive_number(step_size, "step_size")
-    dense = choose_dense(dense_mass, posterior, num_warmup, inverse_mass)
-    start = inverse_mass_of(inverse_mass, posterior, dense)
-    adaptation = WindowAdaptation(target_accept, dense, jnp.asarray(step_size, float), start)
+    adaptation = window_adaptation(posterior, num_warmup, target_accept, dense_mass, step_size, inverse_mass)
     if not isinstance(jitter, (int, float)) or not 0 <= jitter < 1:
         msg = f"`jitter` must be a number from 0 to below 1; got {jitter!r}. The default is 0.2."
         raise ValueError(msg)

@@ -44,8 +44,19 @@ class AbstractKernel(eqx.Module):
 
     @property
     def climbs(self) -> bool:
-        """Whether `state.chain` holds a gradient, `logdensity_grad`, by which a start can be improved."""
+        """Whether starts are improved by the gradient, and the state is then made by `resume`."""
         return False
+
+    @property
+    def probes(self) -> bool:
+        """Whether `resume` wants an inverse mass matrix from the curvature at the start."""
+        return False
+
+    def resume(
+        self, post: Posterior, position: Array, density: Array, gradient: Array, inverse_mass: Array | None
+    ) -> Any:
+        """What `init` returns where density and gradient are known; of kernels that climb."""
+        raise NotImplementedError
 
     @property
     def limits(self) -> dict[str, int]:

@@ -1,32 +1,22 @@
 """The no-U-turn sampler."""
 
 import os
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
 from ..training.checks import as_count
-from .adaptation import AdaptationState, WindowAdaptation, window_schedule
-from .chain_options import check_positive_number, check_probability, choose_dense, inverse_mass_of
 from .chains import run_chains
 from .draws import Draws
-from .kernel import AbstractKernel, Stage
+from .hamiltonian_kernel import AbstractHamiltonianKernel, window_adaptation
 from .posterior import Posterior
 
 
-class HamiltonianState(NamedTuple):
-    """Of one chain: BlackJAX's (position, log density, gradient), and the adaptation."""
-
-    chain: Any
-    adaptation: AdaptationState
-
-
-class NUTSKernel(AbstractKernel):
+class NUTSKernel(AbstractHamiltonianKernel):
     """BlackJAX's NUTS with window adaptation."""
 
-    adaptation: WindowAdaptation
     max_tree_depth: int = eqx.field(static=True)
 
     @property
@@ -35,29 +25,18 @@ class NUTSKernel(AbstractKernel):
         return "nuts"
 
     @property
-    def climbs(self) -> bool:
-        """The state holds a gradient."""
-        return True
+    def limits(self) -> dict[str, int]:
+        """Options that the summary compares statistics with."""
+        return {"max_tree_depth": self.max_tree_depth}
 
-    def init(self, post: Posterior, position: Array) -> HamiltonianState:
-        """The state of a chain at its start."""
+    def follow(self, post: Posterior, key: Any, chain: Any, step_size: Array, inverse_mass: Array) -> tuple:
+        """A path that doubles until it turns back."""
         import blackjax
 
-        return HamiltonianState(
-            blackjax.nuts.init(position, post.log_density), self.adaptation.init(post.dim, position.dtype)
-        )
-
-    def step(self, post: Posterior, key: Any, state: HamiltonianState, stage: Stage) -> tuple:
-        """A transition."""
-        import blackjax
-
-        step_size = self.adaptation.current_step_size(state.adaptation, stage)
-        inverse_mass = state.adaptation.inverse_mass
         kernel = blackjax.nuts.build_kernel()
-        chain, info = kernel(key, state.chain, post.log_density, step_size, inverse_mass, self.max_tree_depth)
+        chain, info = kernel(key, chain, post.log_density, step_size, inverse_mass, self.max_tree_depth)
         ends = (info.trajectory_leftmost_state.logdensity, info.trajectory_rightmost_state.logdensity)
-        stats = {
-            "lp": chain.logdensity,
+        return chain, {
             "acceptance_rate": info.acceptance_rate,
             "diverging": info.is_divergent,
             "energy": info.energy,
@@ -66,26 +45,6 @@ class NUTSKernel(AbstractKernel):
             "step_size": step_size,
             "failed": jnp.isneginf(ends[0]) | jnp.isneginf(ends[1]),
         }
-        adapted = self.adaptation.update(
-            state.adaptation, stage, chain.position, chain.logdensity_grad, info.acceptance_rate
-        )
-        return HamiltonianState(chain, adapted), chain.position, stats
-
-    def tuned(self, state: HamiltonianState) -> dict[str, Array]:
-        """What the warmup has found."""
-        return {
-            "step_size": jnp.exp(state.adaptation.step.log_average),
-            "inverse_mass": state.adaptation.inverse_mass,
-        }
-
-    @property
-    def limits(self) -> dict[str, int]:
-        """Options that the summary compares statistics with."""
-        return {"max_tree_depth": self.max_tree_depth}
-
-    def schedule(self, num_warmup: int) -> tuple:
-        """Windows that double."""
-        return window_schedule(num_warmup)
 
 
 def nuts(
@@ -96,7 +55,7 @@ def nuts(
     num_chains: int = 4,
     key: Any,
     dense_mass: bool | None = None,
-    target_accept: float = 0.8,
+    target_accept: float = 0.9,
     max_tree_depth: int = 10,
     step_size: float = 0.1,
     inverse_mass: Any = None,
@@ -126,12 +85,14 @@ def nuts(
         Whether to adapt a full mass matrix (for correlated posteriors of up to a few hundred parameters) or a diagonal
         one. None: a full one for up to 32 unconstrained parameters, where the warmup is 20 times as long.
     target_accept
-        Acceptance rate aimed at; closer to 1 means smaller steps and fewer divergences.
+        Acceptance rate aimed at; closer to 1 means smaller steps and fewer divergences. Higher than usual (0.8), since
+        with solvers inside a step into a region where solves run out of steps costs as much as a hundred good ones.
     max_tree_depth
         At most 2**max_tree_depth - 1 gradients for one draw.
     step_size, inverse_mass
         Where adaptation starts, or what is used when `num_warmup` is 0: a number; (dim,) variances or a (dim, dim)
-        covariance of the unconstrained posterior (None: ones).
+        covariance of the unconstrained posterior. None: ones, or with a warmup of at least 20 and up to 32
+        unconstrained parameters the inverse curvature at the start, by differences of gradients.
     init
         Where chains start: parameters nested as the priors, for all chains or with a leading axis of chains; or
         positions (dim,) or (num_chains, dim). None: for each chain the best of 4 starts,
@@ -168,11 +129,7 @@ def nuts(
     Hoffman & Gelman, The no-U-turn sampler, JMLR 15 (2014) 1593-1623; Betancourt, A conceptual introduction to
     Hamiltonian Monte Carlo, arXiv:1701.02434.
     """
-    check_probability(target_accept, "target_accept")
-    check_positive_number(step_size, "step_size")
-    dense = choose_dense(dense_mass, posterior, num_warmup, inverse_mass)
-    start = inverse_mass_of(inverse_mass, posterior, dense)
-    adaptation = WindowAdaptation(target_accept, dense, jnp.asarray(step_size, float), start)
+    adaptation = window_adaptation(posterior, num_warmup, target_accept, dense_mass, step_size, inverse_mass)
     kernel = NUTSKernel(adaptation, as_count(max_tree_depth, "max_tree_depth"))
     return run_chains(
         posterior,

@@ -16,8 +16,8 @@ from .posterior_checks import check_gradient, check_likelihood
 from .priors import AbstractPrior, NamedPriors
 from .safe_gradient import safe_scalar
 
-FORWARD_UP_TO = 32
-"""Unconstrained parameters up to which `gradient="auto"` differentiates forwards."""
+FORWARD_UP_TO, FORWARD_INSTEAD_UP_TO = 3, 32
+"""Unconstrained parameters up to which `gradient="auto"` differentiates forwards; and where reverse is impossible."""
 
 
 class Posterior(eqx.Module):
@@ -119,19 +119,27 @@ class Posterior(eqx.Module):
         return positions[best]
 
 
-def initial_candidates(post: Posterior, keys: Any) -> tuple[Float[Array, "tries dim"], Float[Array, " tries"]]:
-    """Positions drawn from the prior and their log-likelihoods, minus infinity where the density is not finite."""
+def prior_positions(post: Posterior, keys: Any) -> Float[Array, "tries dim"]:
+    """Positions drawn from the prior; improper ones by uniform draws from (-2, 2)."""
 
     def one(key):
         try:
-            position = post.unconstrain(post.prior.sample(key))
+            return post.unconstrain(post.prior.sample(key))
         except NotImplementedError:
-            position = jax.random.uniform(key, (post.dim,), minval=-2.0, maxval=2.0)
+            return jax.random.uniform(key, (post.dim,), minval=-2.0, maxval=2.0)
+
+    return jax.vmap(one)(keys)
+
+
+def initial_candidates(post: Posterior, keys: Any) -> tuple[Float[Array, "tries dim"], Float[Array, " tries"]]:
+    """Positions drawn from the prior and their log-likelihoods, minus infinity where the density is not finite."""
+
+    def one(position):
         fit = post.log_likelihood(post.constrain(position))
         usable = jnp.isfinite(fit) & jnp.isfinite(post.log_prior_density(position)) & jnp.all(jnp.isfinite(position))
         return position, jnp.where(usable, fit, -jnp.inf)
 
-    return jax.vmap(one)(keys)
+    return jax.vmap(one)(prior_positions(post, keys))
 
 
 def posterior(
@@ -157,7 +165,8 @@ def posterior(
         for "cannot be evaluated".
     gradient
         "forward": the likelihood is differentiated by one tangent per unconstrained parameter; "reverse": by one
-        cotangent. "auto": forward up to 32 parameters.
+        cotangent. "auto": forward up to 3 parameters, and up to 32 where the likelihood has no reverse mode (a loop of
+        unknown length that is not one of our solvers).
     check
         Whether to trace the likelihood now and refuse one that no parameter enters, and priors that nothing uses.
 
@@ -203,5 +212,18 @@ def posterior(
     if check:
         check_likelihood(prior, likelihood)
     if gradient == "auto":
-        gradient = "forward" if prior.dim <= FORWARD_UP_TO else "reverse"
+        gradient = _chosen_gradient(prior, likelihood)
     return Posterior(prior, likelihood, gradient)
+
+
+def _chosen_gradient(prior: AbstractPrior, likelihood: Callable) -> str:
+    """Forward for few parameters, else reverse where there is one."""
+    if prior.dim <= FORWARD_UP_TO:
+        return "forward"
+    if prior.dim > FORWARD_INSTEAD_UP_TO:
+        return "reverse"
+    try:
+        jax.eval_shape(jax.grad(lambda u: likelihood(prior.constrain(u)[0])), jnp.zeros(prior.dim))
+    except (ValueError, TypeError, NotImplementedError):
+        return "forward"
+    return "reverse"

@@ -3,11 +3,10 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro.distributions as dist
 import pytest
 
 from sciml_jax import inference
-
-dist = pytest.importorskip("numpyro.distributions")
 
 
 def model(scale=0.5):

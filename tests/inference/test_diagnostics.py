@@ -2,12 +2,11 @@
 
 import jax.numpy as jnp
 import numpy as np
+import numpyro.distributions as dist
 import pytest
 
 from sciml_jax import inference
 from sciml_jax.inference import diagnostics
-
-dist = pytest.importorskip("numpyro.distributions")
 
 
 def autoregressive(seed, chains=4, draws=500, memory=0.7):

@@ -5,7 +5,6 @@ import re
 
 import pytest
 
-pytest.importorskip("numpyro")
 GUIDE = pathlib.Path(__file__).parents[2] / "docs" / "guide" / "inference.md"
 
 

@@ -21,6 +21,7 @@ def test_chees_agrees_with_the_exact_posterior():
     assert 0.4 < float(jnp.mean(draws.stats["acceptance_rate"])) < 1.0
 
 
+@pytest.mark.full
 def test_mclmc_agrees_with_the_exact_posterior():
     draws = inference.mclmc(gaussian_posterior(), key=0, num_samples=4000, num_warmup=2000)
     assert np.all(standard_errors(draws, 1500) < 4)
@@ -48,7 +49,7 @@ def share(params, datum):
     return dist.Normal(params["m"], 1.0).log_prob(datum)
 
 
-@pytest.mark.parametrize("step_size", [0.1, 0.5])
+@pytest.mark.parametrize("step_size", [pytest.param(0.1, marks=pytest.mark.full), 0.5])
 def test_with_full_gradients_sgld_has_the_variance_of_the_euler_scheme(step_size):
     draws = inference.sgld(mean_posterior(), key=0, step_size=step_size, num_samples=10_000, num_chains=8)
     exact = float(jnp.sum(OBSERVED)) / 200.25
@@ -58,6 +59,7 @@ def test_with_full_gradients_sgld_has_the_variance_of_the_euler_scheme(step_size
     assert abs(variance - 1 / (1 - step_size / 2)) < 5 * np.sqrt(2 / independent) / (1 - step_size / 2)
 
 
+@pytest.mark.full
 def test_with_minibatches_and_control_variates_it_stays_so_and_without_the_noise_adds():
     exact = float(jnp.sum(OBSERVED)) / 200.25
     variances = {}

@@ -3,12 +3,12 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro.distributions as dist
 import pytest
 
 import sciml_jax as sj
 
 inference = sj.inference
-dist = pytest.importorskip("numpyro.distributions")
 
 
 def nested():
@@ -146,3 +146,11 @@ def test_bad_input_says_what_to_do(case):
     make, error, words = BAD[case]
     with pytest.raises(error, match=words):
         make()
+
+
+def test_a_likelihood_without_a_reverse_mode_is_differentiated_forwards():
+    """With more parameters than three; where reverse mode works it is chosen."""
+    loop = lambda p: jax.lax.while_loop(lambda x: jnp.sum(x**2) > 1.0, lambda x: 0.5 * x, p["x"])
+    priors = {"x": dist.Normal(jnp.zeros(5), 1.0)}
+    assert inference.posterior(priors, lambda p: jnp.sum(loop(p) ** 2)).gradient == "forward"
+    assert inference.posterior(priors, lambda p: jnp.sum(p["x"] ** 2)).gradient == "reverse"

@@ -27,6 +27,7 @@ def test_posterior_and_evidence_of_a_conjugate_model_are_exact():
     np.testing.assert_allclose(runs[0].info["tempering"][int(runs[0].info["num_stages"]) - 1], 1.0)
 
 
+@pytest.mark.full
 def test_modes_keep_the_mass_that_they_deserve():
     def two(p):
         left, right = dist.Normal(-4.0, 0.5).log_prob(p["x"]), dist.Normal(4.0, 0.5).log_prob(p["x"])
