@@ -87,18 +87,48 @@ def _ridge(columns: np.ndarray, sample: np.ndarray, target: np.ndarray) -> tuple
 
 
 def _neighbours(ranks: np.ndarray, sample: np.ndarray, target: np.ndarray) -> tuple:
-    known = ranks[sample]
-
-    def estimate(x, skip_self):
-        distance = ((x[:, None, :] - known[None]) ** 2).sum(axis=2)
-        if skip_self:
-            np.fill_diagonal(distance, np.inf)
-        nearest = np.argpartition(distance, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
-        weights = 1 / (np.take_along_axis(distance, nearest, axis=1) + 1e-12)
-        return (weights * target[nearest]).sum(axis=1) / weights.sum(axis=1)
+    order = np.argsort(ranks[sample, 0], kind="stable")
+    known, values = ranks[sample][order], target[order]
 
     def everybody():
         size = max(_BLOCK // ranks.shape[1], 1)
-        return np.concatenate([estimate(ranks[i : i + size], False) for i in range(0, len(ranks), size)])
+        blocks = (ranks[i : i + size] for i in range(0, len(ranks), size))
+        return np.concatenate([_interpolate(*_near(block, known), values) for block in blocks])
 
-    return float(np.mean((target - estimate(known, True)) ** 2)), everybody
+    distance, position = _far_and_near(known, known)
+    np.fill_diagonal(distance, np.inf)  # a left-out member does not predict itself
+    return float(np.mean((values - _interpolate(distance, position, values)) ** 2)), everybody
+
+
+def _near(x: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Squared distances to the known members that can be among the nearest, and their positions.
+
+    One feature is searched in its order: the devices wait for the prediction, so its time is lost on all of them.
+    """
+    if x.shape[1] > 1 or len(known) <= 2 * NEIGHBOURS:
+        return _far_and_near(x, known)
+    after = np.searchsorted(known[:, 0], x[:, 0])
+    first = np.clip(after - NEIGHBOURS, 0, len(known) - 2 * NEIGHBOURS)
+    position = first[:, None] + np.arange(2 * NEIGHBOURS)
+    return (known[position, 0] - x) ** 2, position
+
+
+def _far_and_near(x: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Squared distances to all known members, and their positions."""
+    distance = np.zeros((len(x), len(known)))
+    for of_x, of_known in zip(x.T, known.T, strict=True):
+        distance += np.subtract.outer(of_x, of_known) ** 2
+    return distance, np.broadcast_to(np.arange(len(known)), distance.shape)
+
+
+def _interpolate(distance: np.ndarray, position: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Mean of the values of the nearest, weighted by the inverse squared distance. Overwrites `distance`."""
+    rows = np.arange(len(distance))
+    total, weights = np.zeros(len(distance)), np.zeros(len(distance))
+    for _ in range(min(NEIGHBOURS, distance.shape[1] - 1)):  # a minimum at a time is faster than a partition of a row
+        nearest = distance.argmin(axis=1)
+        weight = 1 / (distance[rows, nearest] + 1e-12)
+        total += weight * values[position[rows, nearest]]
+        weights += weight
+        distance[rows, nearest] = np.inf
+    return total / weights
