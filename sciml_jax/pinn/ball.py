@@ -11,7 +11,7 @@ from jax.scipy.special import gammaln
 from jaxtyping import Array, Bool, Float
 
 from ..core.tree import describe, is_concrete
-from .geometry import AbstractGeometry, as_float, check_names
+from .geometry import AbstractGeometry, as_float, as_given, check_names
 
 
 class Ball(AbstractGeometry):
@@ -33,11 +33,11 @@ class Ball(AbstractGeometry):
     """
 
     names: tuple[str, ...] = eqx.field(static=True)
-    centre: Array
-    radius: Array
+    _centre: Any
+    _radius: Any
 
     def __init__(self, centre: Any, radius: Any, names: Sequence[str] | None = None):
-        self.centre, self.radius = as_float(centre), as_float(radius)
+        self._centre, self._radius = as_given(centre), as_given(radius)
         if self.centre.ndim != 1 or self.radius.shape != ():
             msg = (
                 f"`centre` must be a vector and `radius` a number; got {describe(self.centre)} and "
@@ -52,6 +52,16 @@ class Ball(AbstractGeometry):
         if len(self.names) != count:
             msg = f"`names` must name all {count} coordinates of the centre; got {self.names}. Name each once."
             raise ValueError(msg)
+
+    @property
+    def centre(self) -> Array:
+        """The centre."""
+        return as_float(self._centre)
+
+    @property
+    def radius(self) -> Array:
+        """The radius."""
+        return as_float(self._radius)
 
     @property
     def lower(self) -> Array:  # type: ignore[override]

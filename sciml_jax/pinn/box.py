@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from ..core.tree import is_concrete
-from .geometry import AbstractGeometry, as_float, check_names, conjunction, uniform
+from .geometry import AbstractGeometry, as_float, as_given, check_names, conjunction, uniform
 
 
 class Box(AbstractGeometry):
@@ -32,8 +32,8 @@ class Box(AbstractGeometry):
     """
 
     names: tuple[str, ...] = eqx.field(static=True)
-    lower: Array
-    upper: Array
+    _lower: Any
+    _upper: Any
     _periodic: tuple[str, ...] = eqx.field(static=True)
 
     def __init__(self, bounds: Mapping[str, tuple[Any, Any]], *, periodic: Sequence[str] | str = ()):
@@ -43,13 +43,23 @@ class Box(AbstractGeometry):
         self.names = check_names(bounds)
         for name, pair in bounds.items():
             _check_pair(name, pair)
-        self.lower = jnp.stack([as_float(low) for low, _ in bounds.values()])
-        self.upper = jnp.stack([as_float(high) for _, high in bounds.values()])
+        self._lower = as_given([low for low, _ in bounds.values()])
+        self._upper = as_given([high for _, high in bounds.values()])
         self._periodic = (periodic,) if isinstance(periodic, str) else tuple(periodic)
         for name in self._periodic:
             if name not in self.names:
                 msg = f"`periodic` must name coordinates of {self.names}; got {name!r}. Check the spelling."
                 raise ValueError(msg)
+
+    @property
+    def lower(self) -> Array:  # type: ignore[override]
+        """The lower bounds."""
+        return as_float(self._lower)
+
+    @property
+    def upper(self) -> Array:  # type: ignore[override]
+        """The upper bounds."""
+        return as_float(self._upper)
 
     @property
     def periodic(self) -> tuple[str, ...]:

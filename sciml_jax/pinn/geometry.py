@@ -7,6 +7,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from ..numerics.loops import while_loop
@@ -217,6 +218,18 @@ def as_float(value: Any) -> Array:
     dtype = value.dtype if jnp.issubdtype(value.dtype, jnp.floating) else jnp.result_type(float)
     # A weak type, as Python numbers have, would become a strong one in the first step and compile twice.
     return jax.lax.convert_element_type(value, dtype)
+
+
+def as_given(value: Any) -> Any:
+    """Numbers as a geometry keeps them: JAX arrays as they are, all others as NumPy's.
+
+    NumPy's doubles become floats of the default precision where they are used, so that a geometry made before float64
+    was switched on is not stuck in float32.
+    """
+    if any(isinstance(leaf, jax.Array) for leaf in jax.tree_util.tree_leaves(value)):
+        return as_float(value)
+    value = np.asarray(value)
+    return value if np.issubdtype(value.dtype, np.floating) else value.astype(float)
 
 
 def check_names(names: Any) -> tuple[str, ...]:

@@ -83,7 +83,8 @@ class PINN(AbstractMethod):
     Notes
     -----
     `sj.solve(problem, sj.pinn.PINN(), key=0, rtol=1e-5)` ends when the estimated error is below `rtol` (default 1e-6,
-    in float32 1e-3). With n weights and N points a Levenberg-Marquardt step costs `N n^2 + n^3 / 3` multiplications and
+    in float32 1e-3). `progress=True` prints a line after every block; a function there is called with the solution so
+    far instead, to save it, draw it or compare it. With n weights and N points a Levenberg-Marquardt step costs `N n^2 + n^3 / 3` multiplications and
     `N n` numbers of memory: for up to about 3,000 weights. Eager calls compile one block and run it from the host;
     under `jit` and `vmap` (over keys: an ensemble) all blocks are one program, without an early end.
 
@@ -143,7 +144,7 @@ class PINN(AbstractMethod):
         blocks = max(1, -(-self.num_steps // self.block))
         keys = jax.random.split(key_train, blocks)
         if is_concrete((carry, keys)):
-            carry, records = self._from_host(system, carry, keys, target, progress)
+            carry, records = self._from_host(system, carry, keys, target, _reporter(progress))
         else:
             carry, records = jax.lax.scan(lambda c, k: _block(system, self, c, k), carry, keys)
         return self._finish(system, carry[0], records, target, asked=rtol is not None)
@@ -155,15 +156,15 @@ class PINN(AbstractMethod):
 
         return soap(3e-3)
 
-    def _from_host(self, system: Any, carry: Any, keys: Any, target: Any, progress: Any) -> tuple:
+    def _from_host(self, system: Any, carry: Any, keys: Any, target: Any, report: Any) -> tuple:
         records = []
         for number in range(len(keys)):
             carry, record = _compiled_block(system, self, carry, keys[number])
             records.append(record)
             error = float(record["error"])
-            if progress:
-                done = (number + 1) * self.block
-                print(f"step {done}: loss {float(record['loss'][-1]):.2e}, estimated error {error:.2e}")  # noqa: T201
+            if report is not None:
+                so_far = jax.tree_util.tree_map(lambda *parts: jnp.stack(parts), *records)
+                report(self._finish(system, carry[0], so_far, target, asked=False))
             if error < float(target) or bool(carry[0].failed) or not np.isfinite(float(record["loss"][0])):
                 break
         return carry, jax.tree_util.tree_map(lambda *parts: jnp.stack(parts), *records)
@@ -222,6 +223,16 @@ def _balance(system: ResidualSystem, method: PINN, state: Any, items: list, weig
 
 def _record(found: Any) -> dict:
     return {"error": found.relative, "step": found.step, "residual_norm": found.residual_norm}
+
+
+def _reporter(progress: Any) -> Any:
+    """What is called after every block with the solution so far; None for nothing."""
+    return _print_progress if progress is True else progress if callable(progress) else None
+
+
+def _print_progress(sol: PINNSolution) -> None:
+    loss, error = float(sol.history["loss"][-1]), float(sol.error_estimate)
+    print(f"step {sol.stats['num_steps']}: loss {loss:.2e}, estimated error {error:.2e}")  # noqa: T201
 
 
 _compiled_block = eqx.filter_jit(_block)

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from ..core.tree import describe, is_concrete
-from .geometry import AbstractGeometry, as_float, check_names
+from .geometry import AbstractGeometry, as_float, as_given, check_names
 
 
 class Polygon(AbstractGeometry):
@@ -30,10 +30,10 @@ class Polygon(AbstractGeometry):
     """
 
     names: tuple[str, ...] = eqx.field(static=True)
-    vertices: Array
+    _vertices: Any
 
     def __init__(self, vertices: Any, names: Sequence[str] = ("x", "y")):
-        vertices = as_float(vertices)
+        vertices = as_given(vertices)
         if vertices.ndim != 2 or vertices.shape[1] != 2 or vertices.shape[0] < 3:
             msg = f"`vertices` must have shape (n, 2), n at least 3; got {describe(vertices)}. List the corners."
             raise ValueError(msg)
@@ -45,7 +45,13 @@ class Polygon(AbstractGeometry):
             msg = "A polygon needs an area; its corners lie on one line. Give corners that enclose something."
             raise ValueError(msg)
         # Counter-clockwise, so that normals point outwards.
-        self.vertices = jnp.where(_area(vertices) > 0, vertices, vertices[::-1])
+        turned = np.where if isinstance(vertices, np.ndarray) else jnp.where
+        self._vertices = turned(_area(vertices) > 0, vertices, vertices[::-1])
+
+    @property
+    def vertices(self) -> Array:
+        """The corners, counter-clockwise, shape (n, 2)."""
+        return as_float(self._vertices)
 
     @property
     def lower(self) -> Array:  # type: ignore[override]
