@@ -8,7 +8,7 @@
 `Data`, `Integral`, `Condition`
 `PDEProblem`                                              the residual with its domain and conditions
 `PINN`                                                    the method of `sj.solve`
-`PINNSolution`, `PINNStatus`                              what it returns
+`PINNSolution`, `PINNStatus`, `load_solution`             what it returns, and how it is read from a file
 `nested_forward`                                          derivatives by nested forward mode, the default engine
 `taylor_partials`, `along`                                the same by Taylor mode, which falls back by itself
 `laplacian`, `value_gradient_laplacian`                   the Laplacian in one forward pass
@@ -66,6 +66,7 @@ from .sampling_adaptive import RAD as RAD
 from .sampling_adaptive import RARD as RARD
 from .sampling_adaptive import AbstractAdaptive as AbstractAdaptive
 from .solution import PINNSolution as PINNSolution
+from .solution_file import load_solution as load_solution
 from .stochastic_laplacian import RandomAxes as RandomAxes
 from .stochastic_laplacian import RandomSigns as RandomSigns
 from .stochastic_laplacian import stochastic_laplacian as stochastic_laplacian

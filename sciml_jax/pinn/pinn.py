@@ -85,8 +85,9 @@ class PINN(AbstractMethod):
     `sj.solve(problem, sj.pinn.PINN(), key=0, rtol=1e-5)` ends when the estimated error is below `rtol` (default 1e-6,
     in float32 1e-3). `progress=True` prints a line after every block; a function there is called with the solution so
     far instead, to save it, draw it or compare it. With n weights and N points a Levenberg-Marquardt step costs
-    `N n^2 + n^3 / 3` multiplications and `N n` numbers of memory: for up to about 3,000 weights. Eager calls compile one block and run it from the host;
-    under `jit` and `vmap` (over keys: an ensemble) all blocks are one program, without an early end.
+    `N n^2 + n^3 / 3` multiplications and `N n` numbers of memory: for up to about 3,000 weights. Eager calls compile
+    one block and run it from the host; under `jit` and `vmap` (over keys: an ensemble) all blocks are one program, without an
+    early end.
 
     Not for problems for which a mesh is easily made: finite elements are faster in two and three dimensions.
 

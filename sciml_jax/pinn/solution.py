@@ -1,5 +1,6 @@
 """What the training of a physics-informed network returns."""
 
+import os
 from typing import Any
 
 import jax
@@ -66,6 +67,11 @@ class PINNSolution(AbstractSolution):
         u, _ = self.system.function(self.vector)
         return self._at_points(lambda z: self.domain.partials(u, z, *which), z)
 
+    def gradient(self, z: Float[Array, "*batch d"]) -> Array:
+        """First derivatives by all coordinates at points, (..., d), or (..., m, d) for m unknown functions."""
+        u, _ = self.system.function(self.vector)
+        return self._at_points(jax.jacfwd(u), z)
+
     def residual(self, z: Float[Array, "*batch d"]) -> Array:
         """The residual of the equation at points, (..., k) for k equations."""
         return self._at_points(lambda z: self.system.residual(self.vector, z), z)
@@ -81,6 +87,42 @@ class PINNSolution(AbstractSolution):
             return -jax.jvp(value, (self.vector,), (self.correction,))[1]
 
         return self._at_points(change, z)
+
+    def plot(self, ax: Any = None, *, of: Any = None, at: Any = None, component: int = 0) -> Any:
+        """Draw the solution over one or two coordinates.
+
+        Parameters
+        ----------
+        ax
+            Matplotlib axes to draw on. None makes a new figure.
+        of
+            A function of points (..., d) to draw instead, such as `sol.error` or `lambda z: sol.residual(z)[..., 0]`.
+        at
+            Values of the coordinates that are held fixed, `{"t": 0.5}`.
+        component
+            Which unknown function.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            What was drawn on; `ax.figure.savefig(path)` keeps it.
+
+        Raises
+        ------
+        ImportError
+            Without Matplotlib, which the extra `plot` installs.
+        ValueError
+            When more than two coordinates are left, or none, or `at` names one that does not exist.
+        """
+        from .solution_plot import plot_on_domain
+
+        return plot_on_domain(self.domain, self if of is None else of, ax, at, component)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the solution to a file, atomically; `sj.pinn.load_solution(path, problem, method)` reads it."""
+        from .solution_file import save_solution
+
+        save_solution(path, self)
 
     def _at_points(self, function: Any, z: Any) -> Any:
         dtype = self.domain.lower.dtype
