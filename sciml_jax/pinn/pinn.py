@@ -84,10 +84,10 @@ class PINN(AbstractMethod):
     -----
     `sj.solve(problem, sj.pinn.PINN(), key=0, rtol=1e-5)` ends when the estimated error is below `rtol` (default 1e-6,
     in float32 1e-3). `progress=True` prints a line after every block; a function there is called with the solution so
-    far instead, to save it, draw it or compare it. With n weights and N points a Levenberg-Marquardt step costs
-    `N n^2 + n^3 / 3` multiplications and `N n` numbers of memory: for up to about 3,000 weights. Eager calls compile
-    one block and run it from the host; under `jit` and `vmap` (over keys: an ensemble) all blocks are one program, without an
-    early end.
+    far instead, to save it, draw it or compare it, and ends the training by returning True. With n weights
+    and N points a Levenberg-Marquardt step costs `N n^2 + n^3 / 3` multiplications and `N n` numbers of memory: for up
+    to about 3,000 weights. Eager calls compile one block and run it from the host;
+    under `jit` and `vmap` (over keys: an ensemble) all blocks are one program, without an early end.
 
     Not for problems for which a mesh is easily made: finite elements are faster in two and three dimensions.
 
@@ -132,14 +132,11 @@ class PINN(AbstractMethod):
             msg = f"`causal` needs the coordinate `time`, one of {problem.domain.names}; got {self.time!r}. Name it."
             raise ValueError(msg)
         key_net, key_points, key_train = jax.random.split(as_key(key, "PINN"), 3)
-        hard, soft = build_in(problem) if self.hard else (None, problem.conditions)
-        trial = make_trial_function(problem, self.network, (self.width, self.depth), hard, key_net)
-        unknown = jax.tree_util.tree_map(_as_trained, problem.unknown)
-        system = ResidualSystem(problem, (trial, unknown), soft)
+        system = self.system(problem, key_net)
         vector = system.start
         optimizer = self._optimizer(vector.dtype)
         state = start_state(vector, problem.domain.interior(key_points, self.num_points, self.sampler))
-        weights = None if self.weights is None else self.weights.init(1 + len(soft))
+        weights = None if self.weights is None else self.weights.init(1 + len(system.conditions))
         carry = (state, None if optimizer is None else optimizer.init(vector), weights)
         target = _RTOL[vector.dtype.itemsize] if rtol is None else rtol
         blocks = max(1, -(-self.num_steps // self.block))
@@ -149,6 +146,13 @@ class PINN(AbstractMethod):
         else:
             carry, records = jax.lax.scan(lambda c, k: _block(system, self, c, k), carry, keys)
         return self._finish(system, carry[0], records, target, asked=rtol is not None)
+
+    def system(self, problem: PDEProblem, key: Any) -> ResidualSystem:
+        """The equations for the weights of a fresh network."""
+        hard, soft = build_in(problem) if self.hard else (None, problem.conditions)
+        trial = make_trial_function(problem, self.network, (self.width, self.depth), hard, key)
+        unknown = jax.tree_util.tree_map(_as_trained, problem.unknown)
+        return ResidualSystem(problem, (trial, unknown), soft)
 
     def _optimizer(self, dtype: Any) -> Any:
         if self.optimizer is not None or dtype == jnp.float64:
@@ -162,11 +166,11 @@ class PINN(AbstractMethod):
         for number in range(len(keys)):
             carry, record = _compiled_block(system, self, carry, keys[number])
             records.append(record)
-            error = float(record["error"])
+            error, enough = float(record["error"]), False
             if report is not None:
                 so_far = jax.tree_util.tree_map(lambda *parts: jnp.stack(parts), *records)
-                report(self._finish(system, carry[0], so_far, target, asked=False))
-            if error < float(target) or bool(carry[0].failed) or not np.isfinite(float(record["loss"][0])):
+                enough = report(self._finish(system, carry[0], so_far, target, asked=False)) is True
+            if enough or error < float(target) or bool(carry[0].failed) or not np.isfinite(float(record["loss"][0])):
                 break
         return carry, jax.tree_util.tree_map(lambda *parts: jnp.stack(parts), *records)
 
