@@ -8,11 +8,16 @@
 `Data`, `Integral`, `Condition`
 `PDEProblem`                                              the residual with its domain and conditions
 `PINN`                                                    the method of `sj.solve`
+`TimeMarching`                                            one network after the other, each for a window of time
+`DiscreteTimePINN`                                        one implicit Runge-Kutta step with networks as its stages
 `PINNSolution`, `PINNStatus`, `load_solution`             what it returns, and how it is read from a file
 `nested_forward`                                          derivatives by nested forward mode, the default engine
 `taylor_partials`, `along`                                the same by Taylor mode, which falls back by itself
 `laplacian`, `value_gradient_laplacian`                   the Laplacian in one forward pass
 `stochastic_laplacian`, `RandomAxes`, `RandomSigns`       an estimate of it for many coordinates
+`ExactBoundary`                                           a network that holds Dirichlet values on any geometry
+`log_density`                                             the posterior of a network, as a function for any sampler
+`integrate`, `caputo_derivative`                          integrals and fractional derivatives in residuals
 `Uniform`, `LatinHypercube`, `Sobol`, `Halton`            samplers; `RAD`, `RARD`, `R3` follow the residual
 `FixedWeights`, `GradNormWeights`, `NTKWeights`,          weights of the terms of a loss
 `SelfAdaptiveWeights`, `ReLoBRaLo`
@@ -38,12 +43,16 @@ from .constructive import Intersection as Intersection
 from .constructive import Union as Union
 from .data_conditions import Data as Data
 from .data_conditions import Integral as Integral
+from .discrete_time import DiscreteTimePINN as DiscreteTimePINN
+from .exact_boundary import ExactBoundary as ExactBoundary
 from .flux_conditions import Neumann as Neumann
 from .flux_conditions import Robin as Robin
 from .forward_laplacian import laplacian as laplacian
 from .forward_laplacian import value_gradient_laplacian as value_gradient_laplacian
 from .geometry import AbstractGeometry as AbstractGeometry
 from .hard_conditions import HardConditions as HardConditions
+from .log_density import LogDensity as LogDensity
+from .log_density import log_density as log_density
 from .partials import nested_forward as nested_forward
 from .pinn import PINN as PINN
 from .pinn_status import PINNStatus as PINNStatus
@@ -51,6 +60,8 @@ from .point_cloud import PointCloud as PointCloud
 from .polygon import Polygon as Polygon
 from .problem import PDEProblem as PDEProblem
 from .product import Product as Product
+from .quadrature import caputo_derivative as caputo_derivative
+from .quadrature import integrate as integrate
 from .region import AbstractRegion as AbstractRegion
 from .region import Boundary as Boundary
 from .region import Face as Face
@@ -72,6 +83,7 @@ from .stochastic_laplacian import RandomSigns as RandomSigns
 from .stochastic_laplacian import stochastic_laplacian as stochastic_laplacian
 from .taylor import along as along
 from .taylor import taylor_partials as taylor_partials
+from .time_marching import TimeMarching as TimeMarching
 from .weights import AbstractWeights as AbstractWeights
 from .weights import FixedWeights as FixedWeights
 from .weights import SelfAdaptiveWeights as SelfAdaptiveWeights

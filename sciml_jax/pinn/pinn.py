@@ -20,6 +20,7 @@ from .pinn_status import PINNStatus
 from .points import refresh
 from .problem import PDEProblem
 from .residual_system import Balance, ResidualSystem, term_residuals
+from .sharded import check_mesh, everywhere
 from .solution import PINNSolution
 from .trial_function import make_trial_function
 
@@ -73,6 +74,9 @@ class PINN(AbstractMethod):
         Whether Dirichlet conditions on faces of a box are built in where they agree at edges.
     balance
         How strongly rows with large derivatives are damped; 0 leaves all factors at one.
+    mesh
+        A `jax.sharding.Mesh`: points are spread over its devices, and losses, gradients and normal equations are sums
+        over them. Its size must divide `num_points`. None takes one device.
 
     Raises
     ------
@@ -115,6 +119,7 @@ class PINN(AbstractMethod):
     time: str = eqx.field(static=True, default="t")
     hard: bool = eqx.field(static=True, default=True)
     balance: float = eqx.field(static=True, default=1.0)
+    mesh: Any = eqx.field(static=True, default=None)
 
     def __check_init__(self) -> None:
         for name in ("width", "depth", "num_points", "num_boundary", "num_steps", "block"):
@@ -131,16 +136,18 @@ class PINN(AbstractMethod):
         if self.causal is not None and self.time not in problem.domain.names:
             msg = f"`causal` needs the coordinate `time`, one of {problem.domain.names}; got {self.time!r}. Name it."
             raise ValueError(msg)
+        check_mesh(self.mesh, self.num_points)
         key_net, key_points, key_train = jax.random.split(as_key(key, "PINN"), 3)
         system = self.system(problem, key_net)
         vector = system.start
         optimizer = self._optimizer(vector.dtype)
-        state = start_state(vector, problem.domain.interior(key_points, self.num_points, self.sampler))
+        state = start_state(vector, _first_points(problem.domain, key_points, self.num_points, self.sampler))
         weights = None if self.weights is None else self.weights.init(1 + len(system.conditions))
         carry = (state, None if optimizer is None else optimizer.init(vector), weights)
         target = _RTOL[vector.dtype.itemsize] if rtol is None else rtol
         blocks = max(1, -(-self.num_steps // self.block))
         keys = jax.random.split(key_train, blocks)
+        carry = _placed(carry, self.mesh)
         if is_concrete((carry, keys)):
             carry, records = self._from_host(system, carry, keys, target, _reporter(progress))
         else:
@@ -211,13 +218,13 @@ def _block(system: ResidualSystem, method: PINN, carry: tuple, key: Any) -> tupl
         args = (optimizer, balance, method.block)
         state, opt_state, costs = gradient_block(system, state, opt_state, key_steps, items, *args)
     found = estimate_error(system, state, key_error, method.num_boundary, balance._replace(causal=None))
-    return (state, opt_state, weights), {"loss": costs, **_record(found)}
+    return everywhere((state, opt_state, weights), method.mesh), {"loss": costs, **_record(found)}
 
 
 def _balance(system: ResidualSystem, method: PINN, state: Any, items: list, weights: Any) -> tuple[Balance, Any]:
     """How the equations are weighed, and the new state of the weights."""
     axis = 0 if method.causal is None else system.problem.domain.names.index(method.time)
-    balance = Balance(method.balance, None, method.causal, axis)
+    balance = Balance(method.balance, None, method.causal, axis, method.mesh)
     if method.weights is None:
         return balance, weights
     residuals = lambda vector: term_residuals(system, vector, state.points, items)
@@ -241,6 +248,14 @@ def _print_progress(sol: PINNSolution) -> None:
 
 
 _compiled_block = eqx.filter_jit(_block)
+
+
+_placed = eqx.filter_jit(everywhere)
+
+
+@eqx.filter_jit
+def _first_points(domain: Any, key: Any, n: int, sampler: Any) -> Any:
+    return domain.interior(key, n, sampler)
 
 
 def _as_trained(leaf: Any) -> Any:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from .ball import default_names
-from .geometry import AbstractGeometry
+from .geometry import AbstractGeometry, as_float, as_given
 
 
 class PointCloud(AbstractGeometry):
@@ -37,9 +37,9 @@ class PointCloud(AbstractGeometry):
     """
 
     names: tuple[str, ...] = eqx.field(static=True)
-    points: Array
-    boundary_points: Array | None
-    normals: Array | None
+    _points: Any
+    _boundary_points: Any
+    _normals: Any
     given_size: Any
     given_boundary_size: Any
 
@@ -53,7 +53,7 @@ class PointCloud(AbstractGeometry):
         size: Any = None,
         boundary_size: Any = None,
     ):
-        self.points = jnp.asarray(points, float)
+        self._points = as_given(points)
         if self.points.ndim != 2 or self.points.shape[0] < 1:
             msg = f"`points` must have shape (n, d); got shape {self.points.shape}. Put one point in every row."
             raise ValueError(msg)
@@ -62,8 +62,8 @@ class PointCloud(AbstractGeometry):
         if len(self.names) != count:
             msg = f"`names` must name {count} coordinates, the columns of `points`; got {self.names}. Name each once."
             raise ValueError(msg)
-        self.boundary_points = None if boundary_points is None else jnp.asarray(boundary_points, float)
-        self.normals = None if normals is None else jnp.asarray(normals, float)
+        self._boundary_points = None if boundary_points is None else as_given(boundary_points)
+        self._normals = None if normals is None else as_given(normals)
         for given, name in ((self.boundary_points, "boundary_points"), (self.normals, "normals")):
             if given is not None and (given.ndim != 2 or given.shape[1] != count):
                 msg = f"`{name}` must have shape (m, {count}), like `points`; got {given.shape}. Give all coordinates."
@@ -72,6 +72,21 @@ class PointCloud(AbstractGeometry):
             msg = f"`normals` must match `boundary_points`; got {self.normals.shape}. Give one normal for each point."
             raise ValueError(msg)
         self.given_size, self.given_boundary_size = size, boundary_size
+
+    @property
+    def points(self) -> Array:
+        """The points inside."""
+        return as_float(self._points)
+
+    @property
+    def boundary_points(self) -> Array | None:
+        """The points on the boundary."""
+        return None if self._boundary_points is None else as_float(self._boundary_points)
+
+    @property
+    def normals(self) -> Array | None:
+        """The outward normals at the points on the boundary."""
+        return None if self._normals is None else as_float(self._normals)
 
     @property
     def lower(self) -> Array:  # type: ignore[override]
@@ -85,9 +100,8 @@ class PointCloud(AbstractGeometry):
 
     @property
     def _all(self) -> Array:
-        if self.boundary_points is None:
-            return self.points
-        return jnp.concatenate([self.points, self.boundary_points])
+        boundary = self.boundary_points
+        return self.points if boundary is None else jnp.concatenate([self.points, boundary])
 
     def contains(self, z: Float[Array, "*batch d"]) -> Bool[Array, "*batch"]:
         """Whether points lie in the bounding box; more is not known."""
@@ -102,12 +116,12 @@ class PointCloud(AbstractGeometry):
     @property
     def size(self) -> Array:
         """The given size, else 1."""
-        return jnp.asarray(1.0 if self.given_size is None else self.given_size)
+        return as_float(1.0 if self.given_size is None else self.given_size)
 
     @property
     def boundary_size(self) -> Array:
         """The given size of the boundary, else 1."""
-        return jnp.asarray(1.0 if self.given_boundary_size is None else self.given_boundary_size)
+        return as_float(1.0 if self.given_boundary_size is None else self.given_boundary_size)
 
     def interior(self, key: Any, n: int, sampler: Any = None) -> Float[Array, "n d"]:
         """Some of the points, all of them before any comes again."""
@@ -116,12 +130,13 @@ class PointCloud(AbstractGeometry):
 
     def draw_boundary(self, key: Any, n: int) -> tuple[Float[Array, "n d"], Float[Array, "n d"]]:
         """Some of the boundary points; normals are zero where none were given."""
-        if self.boundary_points is None:
+        boundary = self.boundary_points
+        if boundary is None:
             msg = "This point cloud has no boundary; conditions need one. Pass `boundary_points`, and `normals`."
             raise ValueError(msg)
-        chosen = _picked(key, n, self.boundary_points.shape[0])
-        normals = jnp.zeros_like(self.boundary_points) if self.normals is None else self.normals
-        return self.boundary_points[chosen], normals[chosen]
+        chosen = _picked(key, n, boundary.shape[0])
+        normals = jnp.zeros_like(boundary) if self.normals is None else self.normals
+        return boundary[chosen], normals[chosen]
 
 
 def _picked(key: Any, n: int, count: int) -> Array:

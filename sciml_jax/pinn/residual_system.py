@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, PyTree
 
 from ..core.frozen import is_trained
 from .problem_checks import as_row
+from .sharded import spread
 from .trial_function import TrialFunction
 
 
@@ -140,6 +141,8 @@ class Balance(NamedTuple):
     """`(residuals, times) -> factors` of squared residuals; None for none."""
     time: int = 0
     """The axis of time."""
+    mesh: Any = None
+    """The devices over which points are spread; None for one."""
 
 
 def balanced_terms(
@@ -151,6 +154,7 @@ def balanced_terms(
     `1 / (1 + rows |J_i| / median |J|)`, so that steep parts, where rows are large, do not outweigh the rest.
     Conditions without a weight get the one that gives their derivatives the same mean square as the equation's.
     """
+    points, items = spread(points, balance.mesh), spread(items, balance.mesh)
     sizes = jax.vmap(lambda z: _size(system.residual, vector, z))(points)
     factors = 1.0 / (1.0 + balance.rows * sizes / jnp.maximum(jnp.median(sizes), jnp.finfo(sizes.dtype).tiny))
     if balance.causal is not None:

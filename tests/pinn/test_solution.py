@@ -167,8 +167,9 @@ def test_float32_is_trained_with_soap_to_its_precision():
 
 @pytest.mark.parametrize(
     "make", [lambda: pinn.Box({"x": (0.0, 1.0), "y": (0.0, 1.0)}), lambda: pinn.Ball((0.0, 0.0), 1.0),
-             lambda: pinn.Polygon([(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)])],
-    ids=["box", "ball", "polygon"],
+             lambda: pinn.Polygon([(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)]),
+             lambda: pinn.PointCloud([(0.1, 0.3), (0.2, 0.4)], [(0.0, 0.0)], [(1.0, 0.0)])],
+    ids=["box", "ball", "polygon", "cloud"],
 )  # fmt: skip
 def test_a_geometry_made_before_float64_was_switched_on_follows_it(make):
     with jax.enable_x64(False):
