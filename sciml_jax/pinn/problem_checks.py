@@ -153,10 +153,25 @@ def _shared(first: Any, second: Any) -> Any:
         if first.axis == second.axis and sides:
             return Face(first.geometry, first.name, sides[0])
         return None
-    if isinstance(first, Boundary) and isinstance(second, Boundary) and first.where is None and second.where is None:
-        return first
-    if isinstance(first, Face) and isinstance(second, Boundary) and second.where is None:
-        return first
-    if isinstance(second, Face) and isinstance(first, Boundary) and first.where is None:
-        return second
+    for one, other in ((first, second), (second, first)):
+        whole = isinstance(other, Boundary) and other.where is None
+        plain = isinstance(one, Face) or (isinstance(one, Boundary) and one.where is None)
+        if whole and plain and _lies_on(one, other.geometry):
+            return one
     return None
+
+
+def _lies_on(region: Any, geometry: Any) -> bool:
+    """Whether all points of a region are on the boundary of a geometry, which need not be its own: pipes in a duct."""
+    if region.geometry is geometry:
+        return True
+    with jax.ensure_compile_time_eval():
+        points = region.sample(jax.random.key(0), PROBES)[0]
+        try:
+            distance = geometry.distance(points)
+        except NotImplementedError:
+            return False
+    if not is_concrete(distance):
+        return False
+    length = float(np.max(np.asarray(geometry.upper - geometry.lower)))
+    return bool(np.max(np.abs(np.asarray(distance))) < 1e-5 * length)

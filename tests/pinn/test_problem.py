@@ -94,6 +94,19 @@ def test_problems_can_be_stated_under_jit():
     np.testing.assert_allclose(total(2.0), 2.0)
 
 
+def test_boundaries_of_different_geometries_may_have_different_values():
+    """A pipe of one temperature in a duct of another; the same values twice, or on parts of one wall, conflict."""
+    duct, pipe = pinn.Ball((0.0, 0.0), 1.0), pinn.Ball((0.3, 0.0), 0.2)
+    domain = duct - pipe
+    residual = lambda u, z, p: u(z)
+    walls = [pinn.Dirichlet(duct, 0.0), pinn.Dirichlet(pipe, 1.0)]
+    assert len(pinn.PDEProblem(domain, residual, walls).conditions) == 2
+    with pytest.raises(ValueError, match="must not contradict"):
+        pinn.PDEProblem(domain, residual, [*walls, pinn.Dirichlet(pinn.Ball((0.3, 0.0), 0.2), 0.5)])
+    with pytest.raises(ValueError, match="must not contradict"):
+        pinn.PDEProblem(domain, residual, [pinn.Dirichlet(domain, 0.5), walls[1]])
+
+
 FACE = PLANE.face("x")
 ERRORS = {
     "coordinate": (lambda: pinn.PDEProblem(PLANE, lambda u, z, p: PLANE.partials(u, z, "y")[0]), "named by the coord"),
