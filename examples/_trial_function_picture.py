@@ -14,7 +14,7 @@ BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "0.6"  # told apart by colour-blin
 def draw(path, report, curves):
     """Draw all panels."""
     plt.rcParams.update({"font.size": 10, "axes.titlesize": 11, "axes.titlelocation": "left"})
-    figure = plt.figure(figsize=(12.5, 4.6), layout=ConstrainedLayoutEngine(rect=(0, 0, 1, 0.86)))
+    figure = plt.figure(figsize=(12.5, 4.6), layout=ConstrainedLayoutEngine(rect=(0, 0, 1, 0.84)))
     figure.text(0.01, 0.97, "A trial function solves the predators' and prey's equations", fontsize=15,
                 fontweight="bold", va="top")  # fmt: skip
     fit, adam, solver = (report[name] for name in ("levenberg_marquardt", "adam", "solver"))

@@ -4,21 +4,27 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from ..core.callables import as_callable
 from ..core.frozen import Frozen
+from ..core.tree import is_concrete
 from .condition_values import as_value
 from .geometry import AbstractGeometry
+
+PROBES = 256
+"""Points at which the side of a piece is looked at."""
 
 
 class ExactBoundary(eqx.Module):
     r"""$u(z) = G(z) + \prod_i \phi_i(z)\, N(z)$ with distances $\phi_i$ that vanish on pieces of a boundary.
 
-    With one piece G is its value; with several it joins their values by inverse distances,
+    With one piece G is its value; with several it joins their values by inverse distances, all taken positive inside,
 
-    .. math:: G = \frac{\sum_i g_i \prod_{j \ne i} |\phi_j|}{\sum_i \prod_{j \ne i} |\phi_j|} .
+    .. math:: G = \frac{\sum_i g_i \prod_{j \ne i} \phi_j}{\sum_i \prod_{j \ne i} \phi_j} .
 
     A network like any other, so it composes: with layers inside, and as the network of `sj.pinn.PINN`. The problem then
     needs no condition on this boundary.
@@ -27,6 +33,8 @@ class ExactBoundary(eqx.Module):
     ----------
     net
         A network `net(z)` of the point itself.
+    domain
+        The geometry in which the equation holds; it says on which side of every piece the points lie.
     pieces
         Pairs `(where, value)`. `where` is a geometry, of which the whole boundary is meant, or a function
         `where(z) -> number` that vanishes where the value holds. `value` is a number, or `value(z)` for one point, of
@@ -37,7 +45,7 @@ class ExactBoundary(eqx.Module):
     Raises
     ------
     TypeError, ValueError
-        For pieces that are no pairs, and what has no distance function.
+        For pieces that are no pairs, what has no distance function, and pieces that cut through the domain.
 
     Notes
     -----
@@ -55,15 +63,23 @@ class ExactBoundary(eqx.Module):
 
     net: Callable
     pieces: Frozen
+    signs: Frozen
+    """Of every distance inside the domain: absolute values have no derivative where they are needed, on the wall."""
     num_outputs: int = eqx.field(static=True)
 
-    def __init__(self, net: Callable, pieces: Sequence[tuple[Any, Any]], *, num_outputs: int = 1):
+    def __init__(
+        self, net: Callable, domain: AbstractGeometry, pieces: Sequence[tuple[Any, Any]], *, num_outputs: int = 1
+    ):
+        if not isinstance(domain, AbstractGeometry):
+            msg = f"`domain` must be a geometry; got {type(domain).__name__}. Pass that of the problem."
+            raise TypeError(msg)
         pieces = tuple(pieces)
         if not pieces or not all(isinstance(piece, (tuple, list)) and len(piece) == 2 for piece in pieces):
             msg = f"`pieces` must be pairs (where, value); got {pieces!r}. Write `[(domain, 0.0)]`."
             raise ValueError(msg)
         held = tuple((_where(where), as_value(value, "value")) for where, value in pieces)
         self.net, self.pieces, self.num_outputs = net, Frozen(held), num_outputs
+        self.signs = Frozen(jnp.stack([_side(where, domain) for where, _ in held]))
 
     def factor(self, z: Float[Array, " d"]) -> Float[Array, ""]:
         """The product of the distance functions at a point."""
@@ -74,7 +90,7 @@ class ExactBoundary(eqx.Module):
         values = [jnp.broadcast_to(value(z, None), (self.num_outputs,)) for _, value in self.pieces.value]
         if len(values) == 1:
             return values[0].astype(z.dtype)
-        sizes = jnp.abs(self._distances(z))
+        sizes = self._distances(z)
         others = [jnp.prod(jnp.delete(sizes, i, assume_unique_indices=True)) for i in range(len(values))]
         # Where pieces meet all of them vanish: there the values agree, and any mean is right.
         shares = jnp.stack(others) + jnp.finfo(z.dtype).tiny
@@ -85,7 +101,25 @@ class ExactBoundary(eqx.Module):
         return self.lift(z) + self.factor(z) * jnp.reshape(self.net(z), (self.num_outputs,))
 
     def _distances(self, z: Array) -> Float[Array, " pieces"]:
-        return jnp.stack([where.distance(z) if _is_geometry(where) else where(z) for where, _ in self.pieces.value])
+        found = jnp.stack([_distance(where, z) for where, _ in self.pieces.value])
+        return self.signs.value.astype(found.dtype) * found
+
+
+def _distance(where: Any, z: Array) -> Array:
+    return where.distance(z) if _is_geometry(where) else where(z)
+
+
+def _side(where: Any, domain: AbstractGeometry) -> Array:
+    """The sign of a distance inside the domain."""
+    points = domain.interior(jax.random.key(0), PROBES)
+    signs = jnp.sign(jax.vmap(lambda z: _distance(where, z))(points))
+    if is_concrete(signs) and len(set(np.asarray(signs).tolist())) > 1:
+        msg = (
+            "A piece of a boundary must not cut through the domain; the distance to one vanishes or changes its sign "
+            "inside. Pass functions that vanish on the boundary alone."
+        )
+        raise ValueError(msg)
+    return signs[0]
 
 
 def _is_geometry(where: Any) -> bool:

@@ -22,14 +22,14 @@ SHAPES = {
 bubble = lambda z: jnp.sin(jnp.pi * z[0]) * jnp.sin(jnp.pi * z[1])
 
 
-def network(pieces, width=12, depth=2):
-    return pinn.ExactBoundary(sj.networks.MLP(2, 1, width, depth, key=0), pieces)
+def network(domain, pieces):
+    return pinn.ExactBoundary(sj.networks.MLP(2, 1, 12, 2, key=0), domain, pieces)
 
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_values_hold_on_the_boundary_with_a_factor_of_slope_one(name):
     shape = SHAPES[name]
-    net = network([(shape, bubble)])
+    net = network(shape, [(shape, bubble)])
     points, normals = shape.draw_boundary(jax.random.key(0), 200)
     values = jax.jit(jax.vmap(net))(points)[:, 0]
     # Random points of a slanted or round boundary lie beside it by their rounding.
@@ -46,11 +46,20 @@ def test_values_hold_on_the_boundary_with_a_factor_of_slope_one(name):
 def test_pieces_hold_different_values():
     """Zero on the square and one on the hole; a function serves as a piece too."""
     sides = lambda z: (1 - z[0] ** 2) * (1 - z[1] ** 2)
-    net = network([(sides, 0.0), (DISC, lambda z: 1.0 + z[0])])
+    net = network(HOLED, [(sides, 0.0), (DISC, lambda z: 1.0 + z[0])])
     wall, _ = SQUARE.draw_boundary(jax.random.key(0), 50)
     rim, _ = DISC.draw_boundary(jax.random.key(0), 50)
     np.testing.assert_allclose(jax.vmap(net)(wall)[:, 0], 0.0, atol=1e-14)
     np.testing.assert_allclose(jax.vmap(net)(rim)[:, 0], 1.0 + rim[:, 0], atol=1e-14)
+
+
+def test_slopes_on_the_walls_are_those_just_inside():
+    net = network(HOLED, [(SQUARE, 0.0), (DISC, 1.0)])
+    for piece, sign in ((DISC, 1.0), (SQUARE, -1.0)):
+        points, normals = piece.draw_boundary(jax.random.key(0), 20)
+        slope = jax.vmap(lambda z, n: jax.jvp(net, (z,), (n,))[1])
+        step = sign * 1e-6 * normals
+        np.testing.assert_allclose(slope(points, normals), slope(points + step, normals), atol=2e-4)
 
 
 def poisson(domain):
@@ -82,7 +91,7 @@ class WithRadius(eqx.Module):
 def test_poisson_on_an_l_shape_is_solved_with_exact_walls():
     """At the inner corner the factor bends like the radius, and the network must: it gets the radius as an input."""
     corner = lambda z: (z[1] - z[0] + jnp.linalg.norm(z)) * (1 - z[0] ** 2) * (1 - z[1] ** 2)
-    net = pinn.ExactBoundary(WithRadius(sj.networks.MLP(3, 1, 16, 2, key=0)), [(corner, 0.0)])
+    net = pinn.ExactBoundary(WithRadius(sj.networks.MLP(3, 1, 16, 2, key=0)), CORNER, [(corner, 0.0)])
     sol = sj.solve(poisson(CORNER), pinn.PINN(network=net, num_points=1200, num_steps=200), key=0)
     assert relative_error(sol) < 1e-4
     wall, _ = CORNER.draw_boundary(jax.random.key(0), 100)
@@ -94,8 +103,8 @@ def test_poisson_around_a_hole_is_solved_with_exact_values():
     domain, disc = UNIT - pinn.Ball((0.5, 0.5), 0.25), pinn.Ball((0.5, 0.5), 0.25)
     sides = lambda z: 16 * z[0] * (1 - z[0]) * z[1] * (1 - z[1])
     scaled = sj.networks.Chain(lambda z: 2 * z - 1, sj.networks.MLP(2, 1, 16, 2, key=0))
-    net = pinn.ExactBoundary(scaled, [(sides, 0.0), (disc, bubble)])
-    sol = sj.solve(poisson(domain), pinn.PINN(network=net, num_points=400, num_steps=60, block=20), key=0)
+    net = pinn.ExactBoundary(scaled, domain, [(sides, 0.0), (disc, bubble)])
+    sol = sj.solve(poisson(domain), pinn.PINN(network=net, num_points=400, num_steps=120, block=40), key=0)
     error = relative_error(sol)
     assert error < 1e-4
     assert 0.1 * error < float(sol.error_estimate) < 10 * error
@@ -108,6 +117,9 @@ def test_what_has_no_distance_is_refused():
         ([CORNER], "must be pairs"),
         ([(pinn.PointCloud([(0.0, 1.0)]), 0.0)], "no distance function"),
         ([(CORNER, "zero")], "number or a function"),
+        ([(DISC, 0.0)], "must not cut through"),
     ):
         with pytest.raises((TypeError, ValueError), match=message):
-            pinn.ExactBoundary(net, pieces)
+            pinn.ExactBoundary(net, CORNER, pieces)
+    with pytest.raises(TypeError, match="must be a geometry"):
+        pinn.ExactBoundary(net, [(CORNER, 0.0)], [])
