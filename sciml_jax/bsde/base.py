@@ -14,6 +14,8 @@ class AbstractBSDEMethod(AbstractMethod):
     """A method for parabolic equations; a subclass says how in `compute`, which is compiled."""
 
     problem_types: ClassVar = (ParabolicProblem,)
+    treats_obstacles: ClassVar[bool] = False
+    """Whether the method takes problems with an obstacle."""
 
     @abc.abstractmethod
     def compute(self, problem: ParabolicProblem, key: Any) -> BSDESolution:
@@ -26,6 +28,12 @@ class AbstractBSDEMethod(AbstractMethod):
         """Solve the problem; `key` is an integer seed or a PRNG key."""
         if on_failure not in ("raise", "status"):
             msg = f"`on_failure` must be 'raise' or 'return'; got {on_failure!r}. With 'return', look at `sol.status`."
+            raise ValueError(msg)
+        if problem.obstacle is not None and not self.treats_obstacles:
+            msg = (
+                f"`{self.name}` does not treat obstacles; got a problem with `obstacle`. Use `sj.bsde.DBDP1()`, or "
+                "leave the obstacle out."
+            )
             raise ValueError(msg)
         key = as_key(key, self.name)
         self.check(problem)

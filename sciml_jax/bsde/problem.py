@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from ..core.callables import as_callable
 from ..core.checks import check_interval
 from ..core.tree import is_concrete
-from .problem_checks import check_coefficients, check_driver, check_start, check_terminal
+from .problem_checks import check_coefficients, check_driver, check_obstacle, check_start, check_terminal
 
 Z_KINDS = ("sigma_grad", "grad")
 
@@ -49,12 +49,16 @@ class ParabolicProblem(eqx.Module):
     transition
         The exact forward step where it is known, `(t, x, dt, dw) -> x` at `t + dt`, with `dw` (m,) the increment of the
         Brownian motion. None takes Euler and Maruyama's. It must belong to `drift` and `diffusion`.
+    obstacle
+        $\psi$: a function `(t, x) -> ()`, what stopping at once pays. The solution is then never below it (American
+        options): $\max(u_t + \dots + f, \psi - u) = 0$ with $\psi(t_1, \cdot) \le g$. Methods that do not treat
+        obstacles refuse it.
 
     Raises
     ------
     TypeError, ValueError
         For shapes that do not match, `z` undeclared for a matrix that is not square, a terminal value at `x0` that is
-        not finite.
+        not finite, an obstacle above the terminal value (at `x0` and some points around it).
 
     Notes
     -----
@@ -75,6 +79,7 @@ class ParabolicProblem(eqx.Module):
     t0: Float[Array, ""]
     t1: Float[Array, ""]
     transition: Callable | None
+    obstacle: Callable | None
     z: str = eqx.field(static=True)
 
     def __init__(
@@ -89,6 +94,7 @@ class ParabolicProblem(eqx.Module):
         z: str | None = None,
         t0: Any = 0.0,
         transition: Callable | None = None,
+        obstacle: Callable | None = None,
     ):
         self.x0 = check_start(x0)
         check_interval(t0, t1)
@@ -102,6 +108,7 @@ class ParabolicProblem(eqx.Module):
         self.terminal = as_callable(terminal, "terminal", "x")
         self.driver = None if driver is None else as_callable(driver, "driver", "t", "x", "u", "z")
         self.transition = None if transition is None else as_callable(transition, "transition", "t", "x", "dt", "dw")
+        self.obstacle = None if obstacle is None else as_callable(obstacle, "obstacle", "t", "x")
         self.z = "sigma_grad" if z is None else z
         square = check_coefficients(self)
         if z is None and not square:
@@ -116,6 +123,7 @@ class ParabolicProblem(eqx.Module):
             raise ValueError(msg)
         check_terminal(self)
         check_driver(self)
+        check_obstacle(self)
 
     @property
     def dim(self) -> int:

@@ -72,3 +72,35 @@ def check_driver(problem: Any) -> None:
             "number `u` and one vector `z`."
         )
         raise ValueError(msg)
+
+
+def check_obstacle(problem: Any) -> None:
+    """Refuse an obstacle that is not a number, or above the terminal value at `x0` or around it."""
+    if problem.obstacle is None:
+        return
+    found = jax.eval_shape(lambda t, x: problem.obstacle(t, x), problem.t1, problem.x0)
+    if getattr(found, "shape", None) != ():
+        msg = f"`obstacle` must return one number, shape (); got {describe(found)}. It is called with `t` and one `x`."
+        raise ValueError(msg)
+    gaps, points = _gaps_of_obstacle(problem)
+    if not is_concrete(gaps):
+        return
+    worst = int(np.argmin(np.nan_to_num(np.asarray(gaps))))
+    if float(gaps[worst]) < 0:
+        x = np.array2string(np.asarray(points[worst]), threshold=4, precision=4)
+        msg = (
+            f"`obstacle` must not be above the terminal value at t1; got one above it by {-float(gaps[worst]):.3g} at "
+            f"x = {x}. Pass `terminal=lambda x: jnp.maximum(g(x), obstacle(t1, x))`."
+        )
+        raise ValueError(msg)
+
+
+def _gaps_of_obstacle(problem: Any, count: int = 32) -> tuple[Array, Array]:
+    """Terminal value less obstacle, with an allowance for rounding, at x0 and after one random step from it."""
+    t0, t1, x0 = problem.t0, problem.t1, problem.x0
+    noise = jnp.asarray(np.random.default_rng(0).standard_normal((count, problem.num_noises)), x0.dtype)
+    noise = noise.at[0].set(0.0) * jnp.sqrt(t1 - t0)
+    points = jax.vmap(lambda dw: x0 + problem.spread(t0, x0, dw))(noise)
+    ends = jax.vmap(problem.g)(points)
+    stops = jax.vmap(lambda x: jnp.asarray(problem.obstacle(t1, x), x.dtype))(points)
+    return ends - stops + 1e2 * jnp.finfo(x0.dtype).eps * (1 + jnp.abs(ends) + jnp.abs(stops)), points

@@ -34,6 +34,10 @@ class BSDESolution(AbstractSolution):
     problem: Any
     value_model: Any = None
     z_model: Any = None
+    lower: Float[Array, ""] | None = None
+    """A lower bound of the value, up to its sampling error; None where the method has none."""
+    upper: Float[Array, ""] | None = None
+    """An upper bound, likewise."""
     method: str = eqx.field(static=True, default="")
 
     def __call__(self, t: Any, x: Float[Array, " d"]) -> Float[Array, ""]:

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import pytest
 
 import sciml_jax as sj
-from sciml_jax.bsde import DeepBSDE, FeynmanKac, MultilevelPicard, ParabolicProblem
+from sciml_jax.bsde import FBSNN, DeepBSDE, FeynmanKac, MultilevelPicard, ParabolicProblem
 
 from .equations import barenblatt
 
@@ -25,6 +25,14 @@ WRONG = {
     "x0": (dict(x0=jnp.ones((2, 2))), r"`x0` must be one point.*\(2, 2\)"),
     "x0 not finite": (dict(x0=jnp.array([1.0, jnp.nan])), r"`x0` must be finite"),
     "times": (dict(t0=2.0), r"`t1` must come after `t0`"),
+    "obstacle vector": (dict(obstacle=lambda t, x: x), r"`obstacle` must return one number"),
+    "obstacle too high": (dict(obstacle=lambda t, x: total(x) + 0.5), r"`obstacle` must not be above.*above it by 0.5"),
+    "obstacle too high elsewhere": (dict(obstacle=lambda t, x: jnp.maximum(total(x), 2.0)), r"`obstacle` must not be"),
+    "terminal not finite, infinite": (dict(terminal=lambda x: total(x) / 0.0), r"`terminal` must be finite; got inf"),
+    "diffusion of three axes": (dict(diffusion=jnp.ones((2, 2, 2))), r"`diffusion` must give"),
+    "drift function": (dict(drift=lambda t, x: jnp.ones((2, 1))), r"`drift` must give a number"),
+    "undeclared z of a function": (dict(diffusion=lambda t, x: jnp.ones((2, 1))), r"`z` must be declared"),
+    "no coordinate": (dict(x0=jnp.ones(0)), r"`x0` must be one point"),
     "transition": (dict(transition=lambda t, x, dt, dw: x[0]), r"`transition` must return a point"),
 }
 
@@ -51,6 +59,24 @@ def test_wrong_problems_are_refused(what):
 def test_wrong_options_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("method", [DeepBSDE(), FBSNN(), FeynmanKac(), MultilevelPicard()])
+def test_obstacles_are_refused_where_they_are_not_treated(method):
+    problem = ParabolicProblem(0.0, 1.0, None, total, jnp.ones(2), 1.0, obstacle=lambda t, x: total(x) - 1)
+    with pytest.raises(ValueError, match=f"`{method.name}` does not treat obstacles.*DBDP1"):
+        sj.solve(problem, method, key=0)
+
+
+def test_an_unknown_reaction_to_failure_is_refused():
+    problem = ParabolicProblem(0.0, 1.0, None, total, jnp.ones(2), 1.0)
+    with pytest.raises(ValueError, match="`on_failure` must be 'raise' or 'return'; got 'ignore'"):
+        sj.solve(problem, FeynmanKac(), key=0, on_failure="ignore")
+
+
+def test_complex_starts_are_refused():
+    with pytest.raises(TypeError, match="`x0` must be real; got dtype complex"):
+        ParabolicProblem(0.0, 1.0, None, total, jnp.ones(2) + 1j, 1.0)
 
 
 def test_lattices_need_a_prime():
