@@ -17,7 +17,7 @@ CACHE := JAX_COMPILATION_CACHE_DIR="$(CURDIR)/.jax_cache" JAX_COMPILATION_CACHE_
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-full lint format types layers examples bench oldest hooks clean
+.PHONY: help quickstart test test-full lint format types layers examples bench bench-bsde oldest hooks clean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /	/' | expand -t 14
@@ -83,6 +83,9 @@ bench: $(VENV)/.installed-bench ## every benchmark, beside its peers in one run
 		echo "== $$script"; $(PY) "$$script" $(ARGS) || exit 1; \
 	done
 	@$(PY) benchmarks/aims.py
+
+bench-bsde: $(VENV)/.installed-bench ## equations in 100 dimensions; CASE="allen_cahn" SEED=0 for one row, one seed, not kept
+	$(PY) benchmarks/bsde.py $(if $(CASE),--case "$(CASE)") $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 oldest: $(OLDEST)/.installed ## contract tests on the oldest Python at hand and the lowest supported versions
 	@# One method of each family, as XLA compiles by default: `make test` turns its optimisation down to save time.

@@ -13,6 +13,7 @@ poisson_csg.png.
 """
 
 import time
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -54,7 +55,7 @@ def truth(points):
 def timed(problem, **options):
     """The solution and the seconds that it took."""
     began = time.perf_counter()
-    sol = sj.solve(problem, sj.pinn.PINN(**options), key=0)
+    sol: Any = sj.solve(problem, sj.pinn.PINN(**options), key=0)
     jax.block_until_ready(sol.vector)
     return sol, time.perf_counter() - began
 

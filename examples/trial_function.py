@@ -12,6 +12,7 @@ goes to trial_function.json, the picture to trial_function.png.
 """
 
 import time
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -58,7 +59,7 @@ def by_pinn(num_steps):
 
     problem = sj.pinn.PDEProblem(LINE, residual, [sj.pinn.Initial(LINE, lambda z: jnp.asarray(START))], num_outputs=2)
     began = time.perf_counter()
-    sol = sj.solve(problem, sj.pinn.PINN(width=20, depth=2, num_points=100, num_steps=num_steps), key=0)
+    sol: Any = sj.solve(problem, sj.pinn.PINN(width=20, depth=2, num_points=100, num_steps=num_steps), key=0)
     jax.block_until_ready(sol.vector)
     return sol, time.perf_counter() - began
 
