@@ -5,6 +5,7 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 import optax
+from jaxtyping import Array
 
 from ..core.checks import check_positive
 from ..training import FitStatus, RunResult, run
@@ -60,19 +61,24 @@ def fit_model(method: AbstractLearnedMethod, loss: Any, model: Any, key: Any) ->
     return run(loss_fn, model, optimizer=optimizer, num_steps=method.num_iterations, key=key)
 
 
+def outcome(trained: Any, u0: Array, error: Array) -> Array:
+    """The status of a value after a training, whose own status is a `FitStatus` code."""
+    diverged = (trained.status == FitStatus.NON_FINITE_LOSS) | (trained.status == FitStatus.NON_FINITE_UPDATE)
+    status = jnp.where(diverged, BSDEStatus.DIVERGED, BSDEStatus.SUCCESS)
+    finite = jnp.isfinite(u0) & jnp.isfinite(error)
+    return jnp.where(finite, status, BSDEStatus.NON_FINITE).astype(jnp.int32)
+
+
 def finish(
     method: AbstractLearnedMethod,
     problem: ParabolicProblem,
     found: Estimate,
-    trained: RunResult,
+    trained: Any,
     z_model: Any = None,
     value_model: Any = None,
 ) -> BSDESolution:
     """The solution from the corrected value and the training."""
-    diverged = (trained.status == FitStatus.NON_FINITE_LOSS) | (trained.status == FitStatus.NON_FINITE_UPDATE)
-    status = jnp.where(diverged, BSDEStatus.DIVERGED, BSDEStatus.SUCCESS)
-    finite = jnp.isfinite(found.u0) & jnp.isfinite(found.standard_error)
-    status = jnp.where(finite, status, BSDEStatus.NON_FINITE).astype(jnp.int32)
+    status = outcome(trained, found.u0, found.standard_error)
     return BSDESolution(
         u0=jnp.where(status == 0, found.u0, jnp.nan),
         u0_standard_error=found.standard_error,
