@@ -26,7 +26,8 @@
 
 Inside: `geometry`, `constructive`, `product`, `region` (of the domains); `partials`; `condition_values`,
 `problem_checks`; `hard_conditions`, `trial_function` (the function that is trained), `residual_system` (equations for
-its weights), `damped_steps`, `gradient_steps` (how they are solved), `points` (where), `error_estimate`.
+its weights), `matrix_free_step`, `damped_steps`, `gradient_steps` (how they are solved), `points` (where),
+`error_estimate`.
 """
 
 from .ball import Ball as Ball

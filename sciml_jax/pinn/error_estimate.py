@@ -8,8 +8,12 @@ from jaxtyping import Array, Float
 
 from ..numerics.loops import while_loop
 from .damped_steps import TrainingState, predicted_decrease, solve_damped
+from .matrix_free_step import Linearised, matrix_free_step
 from .points import weighted_choice
-from .residual_system import Balance, Normal, ResidualSystem, balanced_terms, normal_equations
+from .residual_system import Balance, Normal, ResidualSystem, Term, balanced_terms, normal_equations
+
+DENSE_WEIGHTS = 3000
+"""The number of weights above which no matrix is formed."""
 
 
 class ErrorEstimate(NamedTuple):
@@ -24,7 +28,13 @@ class ErrorEstimate(NamedTuple):
 
 
 def estimate_error(
-    system: ResidualSystem, state: TrainingState, key: Any, num_items: int, balance: Balance
+    system: ResidualSystem,
+    state: TrainingState,
+    key: Any,
+    num_items: int,
+    balance: Balance,
+    *,
+    dense: bool | None = None,
 ) -> ErrorEstimate:
     r"""Estimate the error by one Gauss-Newton step on fresh points.
 
@@ -34,7 +44,9 @@ def estimate_error(
 
     .. math:: \frac{\|\partial_\theta u\, d\|}{\|u\|} \, \frac{\|r\|}{\|J d\|} .
 
-    Costs about two steps of the training.
+    Costs about two Levenberg-Marquardt steps, up to `DENSE_WEIGHTS` weights or where `dense` says so. For more the step
+    comes from conjugate gradients, in memory that grows with points plus weights, not with their product; see
+    `matrix_free_step`.
     """
     points = state.points
     n = points.shape[0]
@@ -45,14 +57,25 @@ def estimate_error(
     large = weighted_choice(keys[2], system.magnitude(state.vector, candidates), n)
     both = jnp.concatenate([fresh, candidates[large]])
     terms = balanced_terms(system, state.vector, both, system.draw_items(keys[3], 2 * num_items), balance)
+    dense = state.vector.size <= DENSE_WEIGHTS if dense is None else dense
+    if dense:
+        found = _dense_step(terms, state)
+    else:
+        found = matrix_free_step(terms, state.vector, state.damping, jax.random.fold_in(key, 1))
+    step = found.step
+    value, change = jax.jvp(lambda vector: values(system, vector, fresh), (state.vector,), (step,))
+    smallest = jnp.finfo(state.vector.dtype).tiny
+    share = jnp.sqrt(found.cost / jnp.maximum(found.removed, smallest))
+    relative = jnp.linalg.norm(change) / jnp.linalg.norm(value) * share
+    return ErrorEstimate(relative, step, jnp.sqrt(jnp.mean(magnitude**2)))
+
+
+def _dense_step(terms: list[Term], state: TrainingState) -> Linearised:
+    """The step by the normal equations."""
     normal = normal_equations(terms, state.vector)
     scale = jnp.mean(jnp.diag(normal.matrix))
     step = _solvable(normal, jnp.maximum(state.damping, 10 * jnp.finfo(scale.dtype).eps * scale))
-    value, change = jax.jvp(lambda vector: values(system, vector, fresh), (state.vector,), (step,))
-    removed = jnp.maximum(predicted_decrease(normal, step), 0.0)
-    share = jnp.sqrt(normal.cost / jnp.maximum(removed, jnp.finfo(scale.dtype).tiny))
-    relative = jnp.linalg.norm(change) / jnp.linalg.norm(value) * share
-    return ErrorEstimate(relative, step, jnp.sqrt(jnp.mean(magnitude**2)))
+    return Linearised(step, normal.cost, predicted_decrease(normal, step))
 
 
 def _solvable(normal: Normal, damping: Array) -> Array:

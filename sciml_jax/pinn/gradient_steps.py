@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+import jax.flatten_util
 import jax.numpy as jnp
 import optax
 from jax import lax
@@ -21,18 +22,31 @@ def gradient_block(
     optimizer: optax.GradientTransformation,
     balance: Balance,
     num_steps: int,
+    share: float = 0.5,
 ) -> tuple[TrainingState, Any, Array]:
-    """Some steps; each sees its own random half of the points."""
+    """Some steps; each sees its own random share of the points.
+
+    The optimiser gets the weights as arrays of their own shapes, for those that treat matrices differently from
+    vectors, and what line searches (`value_fn`) and Gauss-Newton methods (`residual_fn`) ask for.
+    """
     terms = balanced_terms(system, state.vector, state.points, items, balance)
     update = optax.with_extra_args_support(optimizer).update
 
     def step(carry: tuple, key: Any) -> tuple[tuple, Array]:
         state, opt_state = carry
-        batch = [_half(key, term) if number == 0 else term for number, term in enumerate(terms)]
+        batch = [_some(key, term, share) if number == 0 else term for number, term in enumerate(terms)]
         loss = lambda vector: jnp.sum(rows(batch, vector) ** 2)
         cost, gradient = jax.value_and_grad(loss)(state.vector)
-        moved, opt_state = update(gradient, opt_state, state.vector, value=cost, grad=gradient, value_fn=loss)
-        vector = state.vector + moved
+        weights, slope = system.weights(state.vector), system.weights(gradient)
+
+        def value_fn(tree: Any, residual_fn: Any = None) -> Array:
+            # Optax's line searches hand on to it all that they do not know, and refuse what it does not take.
+            del residual_fn
+            return loss(_flat(tree))
+
+        extra = {"value": cost, "grad": slope, "value_fn": value_fn, "residual_fn": lambda p: rows(batch, _flat(p))}
+        moved, opt_state = update(slope, opt_state, weights, **extra)
+        vector = state.vector + _flat(moved)
         good = jnp.all(jnp.isfinite(vector))
         vector = jnp.where(good, vector, state.vector)
         return (state._replace(vector=vector, failed=~good), opt_state), cost
@@ -41,8 +55,14 @@ def gradient_block(
     return state, opt_state, costs
 
 
-def _half(key: Any, term: Term) -> Term:
+def _flat(tree: Any) -> Array:
+    return jax.flatten_util.ravel_pytree(tree)[0]
+
+
+def _some(key: Any, term: Term, share: float) -> Term:
+    if share == 1:
+        return term
     count = term.factors.shape[0]
-    chosen = jax.random.permutation(key, count)[: max(count // 2, 1)]
+    chosen = jax.random.permutation(key, count)[: max(int(share * count), 1)]
     items = jax.tree_util.tree_map(lambda leaf: leaf[chosen], term.items)
     return Term(term.row, items, term.factors[chosen] * jnp.sqrt(count / chosen.shape[0]))

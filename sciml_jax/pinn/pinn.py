@@ -57,7 +57,12 @@ class PINN(AbstractMethod):
     block
         Steps between redrawing points.
     optimizer
-        None: Levenberg-Marquardt in float64, SOAP in float32. Or an Optax transformation.
+        None: Levenberg-Marquardt in float64, SOAP in float32. Or an Optax transformation, which gets the weights as a
+        pytree and `value_fn=`, `residual_fn=` where it takes them.
+    minibatch
+        Share of the points that one step of an Optax transformation sees, chosen at random. Methods with a line search
+        or a memory of gradients need 1.0: `sj.training.ss_broyden()`, `sj.training.natural_gradient()`,
+        `optax.lbfgs()`.
     sampler
         How fresh points are drawn; None draws uniform ones.
     adaptive
@@ -90,7 +95,9 @@ class PINN(AbstractMethod):
     in float32 1e-3). `progress=True` prints a line after every block; a function there is called with the solution so
     far instead, to save it, draw it or compare it, and ends the training by returning True. With n weights
     and N points a Levenberg-Marquardt step costs `N n^2 + n^3 / 3` multiplications and `N n` numbers of memory: for up
-    to about 3,000 weights. Eager calls compile one block and run it from the host;
+    to about 3,000 weights. An Optax step costs one gradient; above 3,000 weights the error estimate forms no matrix
+    either, and costs about 200 gradients on all points in every block: raise `block` with the number of steps.
+    Eager calls compile one block and run it from the host;
     under `jit` and `vmap` (over keys: an ensemble) all blocks are one program, without an early end.
 
     Not for problems for which a mesh is easily made: finite elements are faster in two and three dimensions.
@@ -112,6 +119,7 @@ class PINN(AbstractMethod):
     num_steps: int = eqx.field(static=True, default=300)
     block: int = eqx.field(static=True, default=20)
     optimizer: Any = eqx.field(static=True, default=None)
+    minibatch: float = eqx.field(static=True, default=0.5)
     sampler: Any = None
     adaptive: Any = None
     weights: Any = None
@@ -130,6 +138,9 @@ class PINN(AbstractMethod):
                 f"{type(self.optimizer).__name__}. Pass, for example, `optax.adam(1e-3)`."
             )
             raise TypeError(msg)
+        if not 0 < self.minibatch <= 1:
+            msg = f"`minibatch` must be a share in (0, 1]; got {self.minibatch!r}. Pass 1.0 for all points."
+            raise ValueError(msg)
 
     def solve(self, problem: Any, *, key: Any = None, rtol: Any = None, progress: Any = None) -> PINNSolution:
         """Train; see `sj.solve` and the class."""
@@ -143,7 +154,7 @@ class PINN(AbstractMethod):
         optimizer = self._optimizer(vector.dtype)
         state = start_state(vector, _first_points(problem.domain, key_points, self.num_points, self.sampler))
         weights = None if self.weights is None else self.weights.init(1 + len(system.conditions))
-        carry = (state, None if optimizer is None else optimizer.init(vector), weights)
+        carry = (state, None if optimizer is None else optimizer.init(system.weights(vector)), weights)
         target = _RTOL[vector.dtype.itemsize] if rtol is None else rtol
         blocks = max(1, -(-self.num_steps // self.block))
         keys = jax.random.split(key_train, blocks)
@@ -215,7 +226,7 @@ def _block(system: ResidualSystem, method: PINN, carry: tuple, key: Any) -> tupl
     if optimizer is None:
         state, costs = damped_block(system, state, items, balance, method.block)
     else:
-        args = (optimizer, balance, method.block)
+        args = (optimizer, balance, method.block, method.minibatch)
         state, opt_state, costs = gradient_block(system, state, opt_state, key_steps, items, *args)
     found = estimate_error(system, state, key_error, method.num_boundary, balance._replace(causal=None))
     return everywhere((state, opt_state, weights), method.mesh), {"loss": costs, **_record(found)}

@@ -14,6 +14,9 @@ from .problem_checks import as_row
 from .sharded import spread
 from .trial_function import TrialFunction
 
+HELD = 2**26
+"""Numbers of derivatives that are held at once where their lengths alone are needed."""
+
 
 class Term(NamedTuple):
     """One group of equations: `row(vector, item)` at every item, with its factors."""
@@ -36,6 +39,11 @@ class ResidualSystem(eqx.Module):
     def start(self) -> Float[Array, " n"]:
         """The vector of the template."""
         return _flat(self.template)[0]
+
+    def weights(self, vector: Float[Array, " n"]) -> PyTree:
+        """The trained arrays of a vector in their own shapes; an optimiser may treat matrices as matrices."""
+        template = self.unpack(vector)
+        return eqx.filter(template, is_trained(template))
 
     def unpack(self, vector: Float[Array, " n"]) -> tuple[TrialFunction, PyTree]:
         """The trial function and unknown parameters of a vector."""
@@ -155,7 +163,7 @@ def balanced_terms(
     Conditions without a weight get the one that gives their derivatives the same mean square as the equation's.
     """
     points, items = spread(points, balance.mesh), spread(items, balance.mesh)
-    sizes = jax.vmap(lambda z: _size(system.residual, vector, z))(points)
+    sizes = _sizes(system.residual, vector, points)
     factors = 1.0 / (1.0 + balance.rows * sizes / jnp.maximum(jnp.median(sizes), jnp.finfo(sizes.dtype).tiny))
     if balance.causal is not None:
         factors = factors * jnp.sqrt(balance.causal(system.magnitude(vector, points), points[:, balance.time]))
@@ -169,10 +177,19 @@ def balanced_terms(
         elif balance.terms is not None:
             weight = balance.terms[number + 1]
         else:
-            squares = jnp.mean(jax.vmap(lambda one, row=row: _size(row, vector, one))(item) ** 2)
+            squares = jnp.mean(_sizes(row, vector, item) ** 2)
             weight = strength / jnp.maximum(squares, jnp.finfo(squares.dtype).tiny)
         terms.append(Term(row, item, jnp.full((count,), 1.0, vector.dtype) * jnp.sqrt(weight / count)))
     return terms
+
+
+def _sizes(row: Callable, vector: Array, items: PyTree) -> Array:
+    """The norms of the derivatives of a row at all items, in parts where all derivatives would not fit."""
+    count = jax.tree_util.tree_leaves(items)[0].shape[0]
+    one = lambda item: _size(row, vector, item)
+    if count * vector.size <= HELD:
+        return jax.vmap(one)(items)
+    return jax.lax.map(one, items, batch_size=max(1, HELD // vector.size))
 
 
 def _size(row: Callable, vector: Array, item: Any) -> Array:
