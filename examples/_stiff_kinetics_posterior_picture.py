@@ -16,12 +16,12 @@ def draw(path, report, curves):
     rates = report["solves_per_second"]
     worst = max(row["sd"] for row in report["estimates"].values())
     headline = (
-        f"Each rate is known to {percent(worst):.0f} % at least, one combination of them to "
+        f"Each rate is known to {percent(worst):.0f} % or better, one combination of them to "
         f"{percent(report['best_known']['sd']):.1f} %"
     )
     subtitle = (
         f"Metropolis with Rodas5P inside, acceptance {report['acceptance']:.2f}: 64 chains in one batch make "
-        f"{rates['64']:.0f} stiff solves a second, one alone {rates['1']:.0f}"
+        f"{rates['64']:,.0f} stiff solves a second, one alone {rates['1']:,.0f}"
     )
     figure = headed_figure((12.5, 4.8), headline, subtitle)
     grid = figure.add_gridspec(1, 3)
@@ -29,7 +29,7 @@ def draw(path, report, curves):
     for i, (name, color) in enumerate({"A": BLUE, "B": VERMILION, "C": GREEN}.items()):
         low, high = np.quantile(curves["paths"][..., i], [0.05, 0.95], axis=0)
         axes.fill_between(TIMES, low, high, color=color, alpha=0.3, lw=0)
-        axes.plot(TIMES, curves["data"][:, i], "o", color=color, ms=4, label=name)
+        axes.plot(TIMES, curves["data"][:, i], "o", color=color, ms=3, label=name)
     axes.set(xscale="log", yscale="log", xlabel="Seconds", title="Concentrations and 90 % bands")
     axes.legend(frameon=False)
     rows = list(report["estimates"].items())

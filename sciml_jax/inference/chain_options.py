@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..core.tree import describe, is_concrete
+from .draws import Draws
 from .posterior import Posterior
 
 
@@ -80,6 +81,8 @@ def given_starts(init: Any, post: Posterior, num_chains: int) -> Float[Array, "c
     """Positions from what the user gave: parameters or positions, for all chains or for each."""
     if init is None:
         return None
+    if isinstance(init, Draws):
+        return _spread_over(init, post, num_chains)
     if not isinstance(init, dict):
         positions = jnp.asarray(init)
         if positions.shape not in ((post.dim,), (num_chains, post.dim)):
@@ -103,3 +106,16 @@ def given_starts(init: Any, post: Posterior, num_chains: int) -> Float[Array, "c
         f"chains; got {describe(init)}."
     )
     raise ValueError(msg)
+
+
+def _spread_over(draws: Draws, post: Posterior, num_chains: int) -> Float[Array, "chains dim"]:
+    """Evenly spaced ones of another method's draws, of the same parameters."""
+    flat = jnp.reshape(draws.positions, (-1, draws.positions.shape[-1]))
+    if draws.posterior.names != post.names or flat.shape[1] != post.dim:
+        msg = (
+            f"draws as `init` must be of the same parameters, {list(post.names)} ({post.dim} unconstrained); got "
+            f"{list(draws.posterior.names)} ({flat.shape[1]}). Pass draws of this posterior, or a dict of parameters."
+        )
+        raise ValueError(msg)
+    places = (np.arange(num_chains) + 0.5) * (flat.shape[0] / num_chains)
+    return flat[places.astype(int)]

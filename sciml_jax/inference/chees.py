@@ -60,8 +60,8 @@ def chees(
 
     Returns
     -------
-    `Draws`. `stats`: `lp`, `acceptance_rate`, `diverging`, `energy`, `n_steps`. `info`: `step_size`, `inverse_mass`,
-    `path_steps` (leapfrog steps before jitter).
+    `Draws`. `stats`: `lp`, `acceptance_rate`, `diverging`, `energy`, `n_steps`, `failed` (the likelihood
+    at a path's end). `info`: `step_size`, `inverse_mass`, `path_steps` (leapfrog steps before jitter).
 
     Raises
     ------
@@ -131,6 +131,7 @@ def _run(posterior, starts, key, sizes, tuning):
             "diverging": info.is_divergent,
             "energy": info.energy,
             "n_steps": info.num_integration_steps,
+            "failed": jnp.isneginf(info.proposal.logdensity),
         }
         return states, (states.position, stats)
 

@@ -67,7 +67,7 @@ def bfmi(energy: Series) -> Float[np.ndarray, " chains"]:
     Betancourt, Diagnosing suboptimal cotangent disintegrations in Hamiltonian Monte Carlo, arXiv:1604.00695.
     """
     spread = np.var(energy, axis=1, ddof=1)
-    steps = np.sum(np.diff(energy, axis=1) ** 2, axis=1) / energy.shape[1]
+    steps = np.mean(np.diff(energy, axis=1) ** 2, axis=1)
     return np.where(spread > 0, steps / np.where(spread > 0, spread, 1), np.nan)
 
 

@@ -20,7 +20,7 @@ def gaussian_log_prob(
 
 
 def importance(posterior: Posterior, positions: Array, log_q: Array) -> dict[str, Any]:
-    """Log densities of draws, their logarithmic weights, and the Pareto index of the largest ones.
+    """Log densities of draws, their logarithmic weights, the Pareto index, and the share that could not be evaluated.
 
     The index (Vehtari, Simpson, Gelman, Yao & Gabry, Pareto smoothed importance sampling, JMLR 25 (2024)) is below 0.7
     where the approximation is good enough for its draws to be reweighted.
@@ -30,11 +30,13 @@ def importance(posterior: Posterior, positions: Array, log_q: Array) -> dict[str
     log_p = jax.vmap(posterior.log_density)(positions)
     ratios = jnp.where(jnp.isfinite(log_p), log_p - log_q, -1e30)
     log_weights, pareto_k = psis_weights(ratios)
-    # Equal weights, of an exact approximation, have no tail to fit.
-    equal = jnp.max(ratios) - jnp.min(ratios) < 1e-6
-    log_weights = jnp.where(equal, -jnp.log(ratios.size), log_weights)
+    # Equal weights, of an approximation that is exact where the likelihood is not zero, have no tail to fit.
+    fine = ratios > -1e29
+    equal = jnp.max(ratios) - jnp.min(jnp.where(fine, ratios, jnp.max(ratios))) < 1e-6
+    log_weights = jnp.where(equal, jnp.where(fine, -jnp.log(jnp.sum(fine)), -jnp.inf), log_weights)
     pareto_k = jnp.where(equal, 0.0, pareto_k)
-    return {"log_p": log_p, "log_weights": log_weights, "pareto_k": pareto_k}
+    failed = jnp.mean(jnp.all(jnp.isfinite(positions), axis=-1) & ~jnp.isfinite(log_p))
+    return {"log_p": log_p, "log_weights": log_weights, "pareto_k": pareto_k, "failed": failed}
 
 
 def log_mean_weight(log_p: Array, log_q: Array) -> Array:

@@ -46,7 +46,8 @@ def laplace(
     Returns
     -------
     `Draws` of one chain. `info`: `mode` (dim,), `hessian` and `covariance` (dim, dim), `log_evidence`, `pareto_k`
-    (above 0.7 the Gaussian is not good enough to be corrected by weights) and `status`, an `InferenceStatus` code.
+    (above 0.7 the Gaussian is not good enough to be corrected by weights), `failed` (the share of the draws whose
+    likelihood could not be evaluated) and `status`, an `InferenceStatus` code.
     Where the Hessian is not positive definite, draws, covariance and evidence are NaN and the status says so.
     `stats`: `lp` and `log_weight`, normalised importance weights of the draws.
 
@@ -92,6 +93,7 @@ def _draw(posterior, mode, log_density, status, key, num_samples):
         "covariance": covariance,
         "log_evidence": evidence,
         "pareto_k": found["pareto_k"],
+        "failed": found["failed"],
         "status": jnp.where(bad, int(InferenceStatus.NOT_A_MAXIMUM), status).astype(jnp.int32),
     }
     return positions[None], {"lp": found["log_p"][None], "log_weight": found["log_weights"][None]}, info

@@ -103,10 +103,10 @@ class Likelihood(AbstractLikelihood):
     def _shapes(self, params: PyTree) -> list[dict]:
         """The parameters of the noise for every leaf of the data."""
         count = len(jax.tree.leaves(self.data.ys))
-        trees = {
-            name: jax.tree.leaves(self.data.spread(value(params) if callable(value) else value, name))
-            for name, value in self.shape.items()
-        }
+        given = {name: value(params) if callable(value) else value for name, value in self.shape.items()}
+        if callable(self.shape.get("scale")):
+            self.data.check_series_vary(given["scale"])
+        trees = {name: jax.tree.leaves(self.data.spread(value, name)) for name, value in given.items()}
         return [{name: leaves[i] for name, leaves in trees.items()} for i in range(count)]
 
 

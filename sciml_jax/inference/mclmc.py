@@ -52,7 +52,8 @@ def mclmc(
 
     Returns
     -------
-    `Draws`. `stats`: `lp`, `energy_change`, `diverging` (a step met values that are not finite and was undone).
+    `Draws`. `stats`: `lp`, `energy_change`, `diverging` and `failed` (a step met values that are not finite and was
+    undone: it was too large, or a solve failed).
     `info`: `step_size`, `length` (L), `inverse_mass` by chain.
 
     Raises
@@ -120,7 +121,12 @@ def _run(posterior, starts, key, sizes, desired_energy_variance):
 
         def draw(state, key):
             state, (change, bad) = lax.scan(step, state, jax.random.split(key, thinning))
-            stats = {"lp": state.logdensity, "energy_change": change[-1], "diverging": jnp.any(bad)}
+            stats = {
+                "lp": state.logdensity,
+                "energy_change": change[-1],
+                "diverging": jnp.any(bad),
+                "failed": jnp.any(bad),
+            }
             return state, (state.position, stats)
 
         _, (positions, stats) = lax.scan(draw, state, jax.random.split(key_draw, num_samples))

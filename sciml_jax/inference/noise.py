@@ -42,7 +42,8 @@ def gaussian(
     -------
     A `Likelihood`: `likelihood(params)` is the log-likelihood; minus infinity with a zero gradient where the prediction
     is NaN or infinite, a `Solution` has a failed status, or the scale is not positive. Likelihoods of independent data
-    add up: `gaussian(...) + poisson(...)`. Inside a NumPyro model: `numpyro.factor("data", likelihood(params))`.
+    add up: `gaussian(...) + poisson(...)`. Inside a NumPyro model: `numpyro.factor("data", likelihood(params))`; of
+    functions that are NaN by themselves (the root of a negative number) only `posterior` makes the gradient finite.
 
     Raises
     ------

@@ -94,9 +94,10 @@ def nuts(
         covariance of the unconstrained posterior. None: ones, or with a warmup of at least 20 and up to 32
         unconstrained parameters the inverse curvature at the start, by differences of gradients.
     init
-        Where chains start: parameters nested as the priors, for all chains or with a leading axis of chains; or
-        positions (dim,) or (num_chains, dim). None: for each chain the best of 4 starts,
-        the likeliest of 32 draws from the priors, after 64 gradient steps on the likelihood.
+        Where chains start: parameters nested as the priors, for all chains or with a leading axis of chains; positions
+        (dim,) or (num_chains, dim); or `Draws`, such as those of `pathfinder`, of which evenly spaced ones are taken.
+        None: for each chain the best of 4 starts, the likeliest of 32 draws from the priors, after 64 gradient steps
+        on the likelihood.
     chains_per_group
         Chains in one compiled batch. None: as many as make one group per device. Draws are the same, bit by bit, for
         the same width, wherever a group runs.

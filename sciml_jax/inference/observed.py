@@ -84,6 +84,25 @@ class Observed(eqx.Module):
         measured = np.concatenate([np.asarray(y)[np.asarray(m)] for y, m in pairs])
         return measured.size > 1 and bool(np.all(measured == measured[0]))
 
+    def check_series_vary(self, scale: Any) -> None:
+        """Refuse an inferred scale of its own for a series whose values are all the same."""
+        if not is_concrete((self.ys, self.mask)) or len(jax.tree.leaves(scale)) != 1:
+            return
+        shape = np.shape(jax.tree.leaves(scale)[0])
+        pairs = zip(jax.tree.leaves(self.ys), jax.tree.leaves(self.mask), strict=True)
+        leaves = [(np.asarray(y), np.asarray(m)) for y, m in pairs]
+        if len(shape) != 1 or shape[0] < 2 or any(y.ndim < 2 or y.shape[-1] != shape[0] for y, _ in leaves):
+            return
+        series = [np.concatenate([y[..., i][m[..., i]] for y, m in leaves]) for i in range(shape[0])]
+        same = [i for i, values in enumerate(series) if values.size > 2 and np.all(values == values[0])]
+        if same:
+            msg = (
+                f"to infer a `scale` for every series, each must vary; got series {same} whose values are all the same "
+                "(zero variance), for which the likelihood grows without bound as the scale goes to zero. Infer one "
+                "scale for all series, or pass a known one for these."
+            )
+            raise ValueError(msg)
+
     def highest_censored(self) -> int:
         """The largest censored count, 0 where nothing is."""
         marks = [m for m in (self.left, self.right) if m is not None]

@@ -59,7 +59,8 @@ def pathfinder(
     Returns
     -------
     `Draws`. `stats`: `lp`. `info`: `pareto_k` of the weights (above 0.7 do not trust the draws; below, they are
-    corrected), `log_evidence` (an estimate, by the mean weight), `elbo`, `mean` and `covariance` of every path, leaves
+    corrected), `failed` (the share of the draws before resampling whose likelihood could not be evaluated),
+    `log_evidence` (an estimate, by the mean weight), `elbo`, `mean` and `covariance` of every path, leaves
     (num_paths, ...), and `status`, an `InferenceStatus` code.
 
     Raises
@@ -71,7 +72,7 @@ def pathfinder(
     Notes
     -----
     Costs `num_paths * max_steps * (num_elbo_samples + a few)` densities, batched, and no warmup: a start for chains,
-    `init=draws.positions[0, :num_chains]`, and a look at the posterior. Not the last word: a Gaussian per path
+    `nuts(post, init=draws, key=0)`, and a look at the posterior. Not the last word: a Gaussian per path
     (mapped through the priors' transforms) knows no curved ridges; look at `pareto_k`.
 
     References
@@ -141,6 +142,7 @@ def _draw(posterior, paths, key, num_samples, resample):
     status = jnp.where(jnp.any(fine), int(InferenceStatus.CONVERGED), int(InferenceStatus.NON_FINITE_START))
     info = {
         "pareto_k": found["pareto_k"],
+        "failed": found["failed"],
         "log_evidence": log_mean_weight(found["log_p"], log_q.ravel())
         + jnp.log(len(fine) / jnp.maximum(fine.sum(), 1)),
         "elbo": elbos,

@@ -20,6 +20,9 @@ from .map_estimate import minus_hessian
 from .posterior import Posterior
 from .starting_points import check_positive, check_posterior, starting_points
 
+LOOKED_AT = 64
+"""Draws of which the share with a failed likelihood is reported."""
+
 
 def sgld(
     posterior: Posterior,
@@ -71,8 +74,9 @@ def sgld(
 
     Returns
     -------
-    `Draws`. `info`: `mode`, `hessian`, and `status`, an `InferenceStatus` code; draws are NaN where the Hessian is not
-    positive definite. There is no `lp`: that would take all data.
+    `Draws`. `info`: `mode`, `hessian`, `failed` (the share of some of the draws whose likelihood cannot be evaluated)
+    and `status`, an `InferenceStatus` code; draws are NaN where the Hessian is not positive definite. There is no `lp`:
+    that would take all data.
 
     Raises
     ------
@@ -106,8 +110,16 @@ def sgld(
     positions = _run(posterior, mode, hessian, key_run, share, data, sizes, step_size, control_variates)
     ended = jnp.all(jnp.isfinite(positions)) | (status != int(InferenceStatus.CONVERGED))
     status = jnp.where(ended, status, int(InferenceStatus.NON_FINITE)).astype(jnp.int32)
-    info = {"mode": mode, "hessian": hessian, "status": status}
+    info = {"mode": mode, "hessian": hessian, "status": status, "failed": _share_failed(posterior, positions)}
     return Draws(posterior, positions, method="sgld", info=info)
+
+
+@compiled
+def _share_failed(posterior: Posterior, positions: Array) -> Array:
+    """Among up to `LOOKED_AT` draws: all would take all data for each."""
+    flat = positions.reshape(-1, positions.shape[-1])
+    some = flat[:: -(-len(flat) // LOOKED_AT)]
+    return jnp.mean(jnp.all(jnp.isfinite(some), axis=1) & jax.vmap(posterior.failed)(some))
 
 
 @compiled

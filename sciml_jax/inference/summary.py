@@ -85,6 +85,7 @@ def _warnings(draws: Any, rows: dict[str, dict[str, float]]) -> list[str]:
     found = [*_of_transitions(draws), *run_advice(draws)]
     if not all(np.all(np.isfinite(leaf)) for leaf in named_leaves(draws.samples).values()):
         found.append("Some draws are not finite: the posterior may be improper. Tighten the priors.")
+    found += _of_likelihood(draws)
     if draws.correlated:
         found += _of_convergence(draws, rows)
     return found
@@ -125,6 +126,26 @@ def _of_transitions(draws: Any) -> list[str]:
         if rate < 0.05:
             found.append(f"Only {100 * rate:.2g} % of the proposals were accepted. Lengthen the warmup.")
     return found
+
+
+def _of_likelihood(draws: Any) -> list[str]:
+    """Whether it was the same at all draws: what `lp` is above the prior, which costs no solve."""
+    if "lp" not in draws.stats:
+        return []
+    total = draws.num_chains * draws.num_draws
+    places = np.linspace(0, total - 1, min(total, 64)).round().astype(int)
+    positions = np.asarray(draws.positions).reshape(total, -1)[places]
+    density = np.asarray(draws.stats["lp"], float).reshape(-1)[places]
+    fit = density - np.asarray(jax.vmap(draws.posterior.log_prior_density)(positions), float)
+    if total < 4 or np.ptp(positions) == 0 or not np.all(np.isfinite(fit)):
+        return []
+    rounding = 16 * np.finfo(draws.positions.dtype).eps * max(np.max(np.abs(density)), 1.0)
+    if np.ptp(fit) > rounding:
+        return []
+    return [
+        "The likelihood is the same at all draws (constant): the data say nothing, and these are draws from the prior. "
+        "Check that the prediction depends on the parameters, and the units of the noise scale."
+    ]
 
 
 def _of_convergence(draws: Any, rows: dict[str, dict[str, float]]) -> list[str]:
