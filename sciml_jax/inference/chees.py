@@ -124,12 +124,15 @@ def _run(posterior, starts, key, sizes, tuning):
     kernel: Any = blackjax.dynamic_hmc(posterior.log_density, **tuned).step
 
     def draw(states, key):
+        before = states
         states, info = jax.vmap(kernel)(jax.random.split(key, num_chains), states)
+        # BlackJAX reports the energy of the proposal, infinite where that failed; a rejected draw has its start's.
+        kinetic = 0.5 * jnp.sum(info.momentum**2 * tuned["inverse_mass_matrix"], axis=-1)
         stats = {
             "lp": states.logdensity,
             "acceptance_rate": info.acceptance_rate,
             "diverging": info.is_divergent,
-            "energy": info.energy,
+            "energy": jnp.where(info.is_accepted, info.energy, kinetic - before.logdensity),
             "n_steps": info.num_integration_steps,
             "failed": jnp.isneginf(info.proposal.logdensity),
         }
